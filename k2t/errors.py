@@ -1,0 +1,53 @@
+"""The errors that k2t raises.
+
+K2TError
+├── ReadError          the source cannot be read, or is not a model
+├── UnsupportedError   the model is read, parts of it have no translation; lists all of them
+└── ParityError        the emitted module and its reference disagree
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class K2TError(Exception):
+    """Base of every error that k2t raises on purpose; its text is meant for the user."""
+
+
+class ReadError(K2TError):
+    """The source cannot be read: it is broken, of a foreign format, or contradicts itself."""
+
+
+class ParityError(K2TError):
+    """The emitted module computes something else than its reference."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One layer that cannot be translated, and why."""
+
+    layer: str
+    kind: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.layer} ({self.kind}): {self.reason}"
+
+
+class UnsupportedError(K2TError):
+    """The model holds layers or options without a translation.
+
+    Attributes:
+        problems: every layer concerned, in the order of the model.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"cannot convert {len(self.problems)} layer(s):\n{lines}")
+
+
+class Unsupported(Exception):
+    """Raised inside a rule: this option or input has no translation. Collected into UnsupportedError."""

@@ -1,0 +1,265 @@
+"""What will be written: a PyTorch module as data.
+
+Shapes and axes are Keras's throughout. `lower` decides the layout of each value and turns the
+layout-dependent arguments (`Axis`, `Axes`, `Pads`, `Index`, `Sizes`) into plain numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from k2t.graph import Array, Shape, StoredArray
+
+# How an operation reads and writes the layout of its tensors:
+#   any      the same layout for all, whichever it is (elementwise; axes are given as Axis, Axes, ...)
+#   keras    Keras's order for all
+#   first    channels first for all: (N, C, ...)
+#   frames   channels first in each frame: (N, T, C, ...)
+#   reduce   any; axes given as Axes disappear from the output
+#   reshape  Keras's order, except where only axes of size 1 would move
+#   permute  reads any, writes any: a permutation of axes, `args = (x, Permutation)`
+#   flatten  any: the order of the features is remembered until a linear layer absorbs it
+#   linear   Keras's order; flattened features of any order, absorbed by the weights named in `Module.absorbs`
+#   fixed    as the block that it calls has decided
+LayoutKind = Literal["any", "keras", "first", "frames", "reduce", "reshape", "permute", "flatten", "linear", "fixed"]
+
+
+@dataclass(eq=False)
+class Value:
+    """A tensor that flows through `forward`.
+
+    Attributes:
+        shape: in Keras's order, batch included, None where unknown.
+        dtype: Keras's name of it.
+        mask: Keras's mask that travels with it, of shape (N, T), or None.
+        layer: the Keras call whose output it is, or "".
+    """
+
+    shape: Shape
+    dtype: str = "float32"
+    mask: Value | None = None
+    layer: str = ""
+
+    @property
+    def rank(self) -> int:
+        """Number of axes, batch included."""
+        return len(self.shape)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the operation's first tensor, in Keras's order; may be negative."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Several axes of the operation's first tensor, in Keras's order; may be negative."""
+
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pads:
+    """(before, after) of each axis in Keras's order; written as F.pad takes it."""
+
+    pairs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """One entry for each axis in Keras's order: a slice, an int or None (all); written as a subscript."""
+
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """One entry for each axis in Keras's order, such as a target shape; written as a tuple in the layout's order."""
+
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """`output axis i` is `input axis order[i]`, both in Keras's order, batch included."""
+
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Size:
+    """The run-time size of one axis of a value, in Keras's order: `x.shape[axis]`."""
+
+    value: Value
+    axis: int
+
+
+@dataclass(frozen=True)
+class Code:
+    """An expression that is no tensor, verbatim: `torch.float32`."""
+
+    text: str
+
+
+@dataclass(eq=False)
+class Variable:
+    """A variable of a Keras layer, as the layer creates it today.
+
+    Attributes:
+        name: its path below the layer: `kernel`, `cell/kernel`, `query_dense/kernel`.
+        key: where a `.keras` archive keeps it, relative to the outermost layer: `cell/vars/0`.
+        owner: names of the layers around it, outermost first.
+        trainable: whether Keras trains it, the flags of all layers around it included.
+        array: its values in the file; None until bound, and for code without weights.
+    """
+
+    name: str
+    key: str
+    owner: tuple[str, ...]
+    shape: tuple[int, ...]
+    trainable: bool
+    dtype: str = "float32"
+    array: StoredArray | None = None
+
+    @property
+    def keras_name(self) -> str:
+        """For people: `conv1/kernel`."""
+        return "/".join((*self.owner, self.name))
+
+
+@dataclass(frozen=True)
+class Weight:
+    """An entry of a module's state: a function of Keras variables.
+
+    Attributes:
+        variables: what it is made of; empty for a constant such as torch's second bias.
+        transform: the arrays of `variables`, in order -> the tensor's values. Must not need the values to
+            know the shape (it is called on zeros to learn it).
+        buffer: True for what torch keeps as a buffer.
+        trainable: whether the parameter requires a gradient.
+    """
+
+    variables: tuple[Variable, ...]
+    transform: Callable[..., Array]
+    buffer: bool = False
+    trainable: bool = True
+
+
+@dataclass(eq=False)
+class Module:
+    """A submodule: the constructor call and the state.
+
+    Attributes:
+        call: the class as it is written: `nn.Conv2d`, the name of a helper, or a `Block`.
+        role: a word that tells it from the layer's other modules (`depthwise`), "" for the only one.
+        weights: state-dict key below the module -> weight.
+        absorbs: state-dict key -> its axis along which input features lie, for layout `linear`.
+        name: attribute name, given by `lower`.
+    """
+
+    call: str | Block
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Weight] = field(default_factory=dict)
+    layer: str = ""
+    role: str = ""
+    absorbs: dict[str, int] = field(default_factory=dict)
+    name: str = ""
+
+
+@dataclass(eq=False)
+class Parameter:
+    """A tensor of the module itself: an nn.Parameter or a buffer; an argument of operations.
+
+    Attributes:
+        axes: the axes of the operation's tensors along which its own axes lie, in Keras's order counted from
+            the end: (-1,) for one value per channel. Empty: used as it is, whatever the layout.
+    """
+
+    weight: Weight
+    shape: tuple[int, ...]
+    layer: str = ""
+    role: str = ""
+    axes: tuple[int, ...] = ()
+    name: str = ""
+
+
+@dataclass(eq=False)
+class Op:
+    """One step of `forward`.
+
+    Attributes:
+        target: a `Module` that is called, or what is written:
+            `F.relu`, `torch.cat` a function; `.flatten` a method of the first argument;
+            `+`, `@`, `<` an operator; `[]` a subscript; the name of a helper function.
+        args, kwargs: values, parameters, constants, layout-dependent arguments, and lists or tuples of these.
+        outputs: a value, or a nested tuple as the call returns it (None for a part not used).
+    """
+
+    target: str | Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: Any
+    layout: LayoutKind = "any"
+    layer: str = ""
+
+
+@dataclass(eq=False)
+class Block:
+    """A class to be written: the model, or a model nested in it.
+
+    Attributes:
+        outputs: a value, or a list, tuple or dict of them, as `forward` returns it.
+        layouts: after `lower`: value -> order of its axes (`torch = keras.permute(order)`).
+        order: after `lower`: axes of each input and output at the boundary.
+    """
+
+    name: str
+    inputs: list[Value]
+    input_names: list[str]
+    ops: list[Op]
+    outputs: Any
+    layouts: dict[Value, tuple[int, ...]] = field(default_factory=dict)
+    keras_name: str = ""
+
+    def modules(self) -> Iterator[Module]:
+        """Each module once, in the order of first use."""
+        seen: set[int] = set()
+        for op in self.ops:
+            if isinstance(op.target, Module) and id(op.target) not in seen:
+                seen.add(id(op.target))
+                yield op.target
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Each parameter of the block itself once, in the order of first use."""
+        seen: set[int] = set()
+        for op in self.ops:
+            for leaf in leaves((op.args, op.kwargs)):
+                if isinstance(leaf, Parameter) and id(leaf) not in seen:
+                    seen.add(id(leaf))
+                    yield leaf
+
+
+def leaves(structure: Any) -> Iterator[Any]:
+    """Everything inside nested lists, tuples and dicts, in order."""
+    if isinstance(structure, list | tuple):
+        for item in structure:
+            yield from leaves(item)
+    elif isinstance(structure, dict):
+        for item in structure.values():
+            yield from leaves(item)
+    else:
+        yield structure
+
+
+def values(structure: Any) -> Iterator[Value]:
+    """Every `Value` inside nested arguments, in order; the subject of a `Size` included."""
+    for leaf in leaves(structure):
+        if isinstance(leaf, Value):
+            yield leaf
+        elif isinstance(leaf, Size):
+            yield leaf.value
