@@ -1,0 +1,88 @@
+"""Edits of a Keras configuration before a library builds the reference from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from k2t.errors import K2TError
+
+FLOATS = {"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"}
+POLICIES = {"Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy"}
+NOISE = {"rate", "dropout", "recurrent_dropout", "dropout_rate"}
+
+
+def objects(config: Any) -> Iterator[dict[str, Any]]:
+    """Every dict in a configuration, outer ones first."""
+    if isinstance(config, dict):
+        yield config
+        for item in config.values():
+            yield from objects(item)
+    elif isinstance(config, list):
+        for item in config:
+            yield from objects(item)
+
+
+def refuse_lambdas(config: Any, path: str) -> None:
+    """A Lambda layer is stored as bytecode or as a name of code.
+
+    Raises:
+        K2TError: the model has one.
+    """
+    names = [
+        (item.get("config") or {}).get("name", "?") for item in objects(config) if item.get("class_name") == "Lambda"
+    ]
+    if names:
+        raise K2TError(
+            f"{path}: the reference cannot be run safely: Lambda layer(s) {', '.join(map(str, names))} hold code "
+            "from the file. If you trust the file, allow it with --run-source."
+        )
+
+
+def with_dtype(config: Any, dtype: str) -> Any:
+    """The configuration with every floating-point dtype and policy replaced, mixed ones included."""
+    if isinstance(config, list):
+        return [with_dtype(item, dtype) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: dtype if key == "dtype" and _is_float(value) else with_dtype(value, dtype) for key, value in config.items()
+    }
+
+
+def _is_float(value: Any) -> bool:
+    if isinstance(value, dict) and value.get("class_name") in POLICIES:
+        value = (value.get("config") or {}).get("name")
+    return isinstance(value, str) and value in FLOATS
+
+
+def without_noise(config: Any) -> Any:
+    """The configuration with all dropout switched off, so that training mode is deterministic."""
+    for item in objects(config):
+        for key in NOISE & item.keys():
+            if isinstance(item[key], float | int) and not isinstance(item[key], bool):
+                item[key] = 0.0
+        if item.get("class_name") == "GaussianNoise":
+            item["config"]["stddev"] = 0.0
+    return config
+
+
+def for_tf_keras(config: Any) -> Any:
+    """What files older than tf-keras leave unsaid or name otherwise.
+
+    CuDNN layers run on a GPU only; tf-keras's own weight loader converts their arrays to the plain layers,
+    which compute the same. A GRU saved before `reset_after` existed (Keras 2.1.3) has it off.
+    """
+    for item in objects(config):
+        options = item.get("config")
+        if not isinstance(options, dict):
+            continue
+        if item.get("class_name") == "CuDNNLSTM":
+            item["class_name"] = "LSTM"
+        elif item.get("class_name") == "CuDNNGRU":
+            item["class_name"] = "GRU"
+            options["reset_after"] = True
+        elif item.get("class_name") == "GRU":
+            options.setdefault("reset_after", False)
+        options.pop("time_major", None)
+    return config

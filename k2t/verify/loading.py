@@ -1,0 +1,181 @@
+"""From a file, or a live model, to a reference of the right Keras generation."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from k2t.errors import K2TError, ReadError
+from k2t.verify import config as configs
+from k2t.verify.reference import KerasReference, Library, library, named
+
+CONVOLUTIONS = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"}
+
+
+def keras_reference(source: Any, weights: str | Path | None = None, run_source: bool = False) -> KerasReference:
+    """The reference for a source.
+
+    Args:
+        source: `.h5`, `.keras` or architecture `.json` by their content, or a live model of keras or tf_keras.
+        weights: a file with the weights, for an architecture without or to replace those of the source.
+        run_source: executes code that the file holds (Lambda layers).
+
+    Raises:
+        K2TError: the reference cannot be had: what is missing, and where.
+    """
+    if hasattr(source, "to_json") and hasattr(source, "get_weights"):
+        return _live(source)
+    path = Path(source)
+    if not path.exists():
+        raise ReadError(f"{path}: no such file")
+    kind, text, version = sniff(path)
+    config = _decode(text, path)
+    if not run_source:
+        configs.refuse_lambdas(config, str(path))
+    weights = Path(weights) if weights else None
+    if kind == "json" and weights is None:
+        raise ReadError(f"{path}: an architecture has no weights: name them with --weights")
+    legacy = kind != "keras" and not version.startswith("3")
+    found = library(legacy)
+    if legacy:
+        return _legacy(found, path, config, weights if kind == "json" else weights or path, version)
+    return KerasReference(found, _modern(found, path, kind, config, weights, run_source))
+
+
+def sniff(path: Path) -> tuple[str, str, str]:
+    """(`keras`, `h5` or `json`; the configuration's text; the Keras version or "") by the file's content."""
+    if path.is_dir():
+        raise K2TError(f"{path}: a SavedModel has no Keras reference; verify against the .keras or .h5 of the model")
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            groups = [file] + ([file["model_weights"]] if "model_weights" in file else [])
+            version = next((text(g.attrs["keras_version"]) for g in groups if "keras_version" in g.attrs), "")
+            if "model_config" not in file.attrs:
+                raise ReadError(f"{path}: holds weights only: give the architecture, and this file with --weights")
+            return "h5", text(file.attrs["model_config"]), version
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return "keras", archive.read("config.json").decode(), "3"
+    content = path.read_text("utf-8", errors="replace")
+    config = _decode(content, path)
+    modern = "registered_name" in config or str(config.get("keras_version", "")).startswith("3")
+    return "json", content, "3" if modern else str(config.get("keras_version", ""))
+
+
+def text(value: Any) -> str:
+    """An HDF5 attribute, bytes or str."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _decode(content: str, path: Path) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise ReadError(f"{path}: not a Keras model: {error}") from error
+
+
+def _live(model: Any) -> KerasReference:
+    found = library(legacy=type(model).__module__.startswith("tf_keras") or "tf_keras" in str(type(model).__mro__))
+    return KerasReference(found, lambda dtype: _in_dtype(found, model, dtype))
+
+
+def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
+    """A copy of a live model that computes in `dtype`; the arrays are handed over as the library orders them."""
+    config = configs.with_dtype(json.loads(model.to_json()), dtype)
+    copy = found.keras.models.model_from_json(json.dumps(config))
+    if not copy.built:
+        copy.build([tuple(tensor.shape) for tensor in model.inputs])
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _modern(
+    found: Library, path: Path, kind: str, config: Any, weights: Path | None, run_source: bool
+) -> Callable[[str], Any]:
+    """Keras 3's own loader reads the file; copies of it compute in each dtype."""
+    loaded: list[Any] = []
+
+    def build(dtype: str) -> Any:
+        if not loaded:
+            with found.floatx("float32"):
+                loaded.append(_load_modern(found, path, kind, weights, run_source))
+        return _in_dtype(found, loaded[0], dtype)
+
+    return build
+
+
+def _load_modern(found: Library, path: Path, kind: str, weights: Path | None, run_source: bool) -> Any:
+    keras = found.keras
+    try:
+        if kind == "json":
+            model = keras.models.model_from_json(path.read_text("utf-8"))
+        else:
+            with named(path, "model.keras" if kind == "keras" else "model.h5") as link:
+                model = keras.saving.load_model(link, compile=False, safe_mode=not run_source)
+        if weights is not None:
+            _load_weights(model, weights)
+    except K2TError:
+        raise
+    except Exception as error:
+        raise K2TError(f"{path}: Keras {keras.__version__} cannot open it: {_reason(error)}") from error
+    return model
+
+
+def _load_weights(model: Any, weights: Path) -> None:
+    with h5py.File(weights) as file:
+        flat = "layer_names" in file.attrs or "model_weights" in file
+    with named(weights, "model.h5" if flat else "model.weights.h5") as link:
+        model.load_weights(link)
+
+
+def _legacy(found: Library, path: Path, config: Any, weights: Path | None, version: str) -> KerasReference:
+    """tf-keras builds the configuration and loads the weights; what it cannot open is rebuilt layer by layer."""
+    if weights is None:
+        raise ReadError(f"{path}: no weights")
+
+    def build(dtype: str) -> Any:
+        made = configs.with_dtype(configs.for_tf_keras(json.loads(json.dumps(config))), dtype)
+        try:
+            model = found.keras.models.model_from_json(json.dumps(made))
+            with named(weights, "model.h5") as link:
+                model.load_weights(link)
+        except Exception as error:
+            raise K2TError(f"{path}: tf-keras {found.keras.__version__} cannot open it: {_reason(error)}") from error
+        if _backend(weights) == "theano":
+            flip_kernels(model)
+        return model
+
+    return KerasReference(found, build)
+
+
+def _backend(weights: Path) -> str:
+    with h5py.File(weights) as file:
+        group = file["model_weights"] if "model_weights" in file else file
+        return text(group.attrs.get("backend", file.attrs.get("backend", "")))
+
+
+def flip_kernels(model: Any) -> None:
+    """Theano convolves where TensorFlow correlates: Keras 2 turned its kernels round, tf-keras no longer does.
+
+    Source: `preprocess_weights_for_loading` of Keras 2.0 to 2.3.
+    """
+    for layer in model._flatten_layers():
+        if type(layer).__name__ not in CONVOLUTIONS:
+            continue
+        kernels = 2 if type(layer).__name__ == "ConvLSTM2D" else 1
+        arrays = layer.get_weights()
+        for index in range(kernels):
+            spatial = tuple(range(arrays[index].ndim - 2))
+            arrays[index] = np.flip(arrays[index], spatial)
+        layer.set_weights(arrays)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:400] if lines else type(error).__name__

@@ -1,0 +1,164 @@
+"""The reference: the Keras that a file was made for, run in-process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from k2t.errors import K2TError
+from k2t.graph import Array
+from k2t.verify.inputs import InputSpec, generate, sizes, specs
+from k2t.verify.nodes import graph_of, structure
+from k2t.verify.parity import Dtype, Trace
+from k2t.verify.recorder import Recorder, as_numpy, trace
+
+
+@dataclass
+class Library:
+    """Keras 3 or tf-keras (Keras 2), imported."""
+
+    keras: Any
+    tree: Any
+    legacy: bool
+
+    @property
+    def label(self) -> str:
+        """Name and version, for the report."""
+        return f"{'tf-keras' if self.legacy else 'keras'} {self.keras.__version__}"
+
+    @contextmanager
+    def floatx(self, dtype: str) -> Iterator[None]:
+        """Everything that no configuration gives a dtype is made in `dtype`."""
+        backend, policies = self.keras.backend, self.keras.mixed_precision
+        set_policy = getattr(policies, "set_global_policy", None) or policies.set_dtype_policy
+        get_policy = getattr(policies, "global_policy", None) or policies.dtype_policy
+        before, policy = backend.floatx(), get_policy()
+        backend.set_floatx(dtype)
+        set_policy(dtype)
+        try:
+            yield
+        finally:
+            backend.set_floatx(before)
+            set_policy(policy)
+
+
+def library(legacy: bool) -> Library:
+    """Import the library. TensorFlow is kept on the CPU, where its results do not depend on the machine.
+
+    Raises:
+        K2TError: it is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        import tensorflow as tf
+
+        if legacy:
+            import tf_keras as keras
+        else:
+            import keras
+    except ImportError as error:
+        raise K2TError(f'verification needs {error.name}: pip install "k2t[verify]"') from error
+    with suppress(RuntimeError):  # somebody has used TensorFlow before: too late to hide the GPU from it
+        tf.config.set_visible_devices([], "GPU")
+    return Library(keras, tf.nest if legacy else keras.tree, legacy)
+
+
+@contextmanager
+def named(path: Path, name: str) -> Iterator[str]:
+    """The file under another name: the libraries go by the extension, which in the wild is often wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / name
+        link.symlink_to(path.resolve())
+        yield str(link)
+
+
+@dataclass
+class KerasReference:
+    """A live model that is built once per dtype.
+
+    Attributes:
+        build: dtype -> the model with its weights.
+        library: what it is built with.
+        kinds: path of a call -> class of its layer, known after the first run.
+    """
+
+    library: Library
+    build: Callable[[str], Any]
+    kinds: dict[str, str] = field(default_factory=dict)
+    _compiled: bool = False
+    _models: dict[str, tuple[Any, Recorder]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name and version of the library."""
+        return self.library.label
+
+    def model(self, dtype: Dtype) -> tuple[Any, Recorder]:
+        """The model of that dtype and the recorder that is attached to it."""
+        if dtype not in self._models:
+            with self.library.floatx(dtype):
+                model = self.build(dtype)
+            if graph_of(model) is None:
+                raise K2TError(f"the reference {model.name} ({type(model).__name__}) is not a functional model")
+            recorder = Recorder()
+            recorder.attach(model)
+            self._models[dtype] = model, recorder
+        return self._models[dtype]
+
+    def inputs(self, seed: int, batch: int) -> tuple[list[InputSpec], list[Array]]:
+        """Random inputs, with unknown sizes grown until the network accepts them.
+
+        Raises:
+            K2TError: it accepts none.
+        """
+        found = specs(self.model("float64")[0])
+        problem: Exception = K2TError("no size was tried")
+        for size in sizes(found):
+            rng = np.random.default_rng(seed)
+            arrays = [generate(spec, size, batch, rng) for spec in found]
+            try:
+                self.run(arrays, "float64")
+            except Exception as error:
+                problem = error
+            else:
+                return found, arrays
+        raise K2TError(f"the reference runs with no input that was tried: {_first_line(problem)}") from problem
+
+    def run(self, arrays: list[Array], dtype: Dtype) -> Trace:
+        """One pass in inference mode."""
+        import tensorflow as tf
+
+        model, recorder = self.model(dtype)
+        wanted = specs(model)
+        cast = [a.astype(s.dtype) if s.dtype != "string" else a for a, s in zip(arrays, wanted, strict=True)]
+        tensors = self.library.tree.pack_sequence_as(structure(model, "inputs"), [tf.constant(a) for a in cast])
+        with self.library.floatx(dtype):
+            try:
+                made = trace(model, recorder, tensors, as_numpy, _compiler() if self._compiled else None)
+            except Exception as error:
+                # channels-first convolutions run on a CPU only when XLA compiles them
+                if self._compiled or not any(word in str(error) for word in ("NHWC", "NCHW", "NDHWC")):
+                    raise
+                self._compiled = True
+                return self.run(arrays, dtype)
+        self.kinds.update(recorder.kinds)
+        return made
+
+
+def _compiler() -> Any:
+    import tensorflow as tf
+
+    return lambda function: tf.function(function, jit_compile=True, autograph=False)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
