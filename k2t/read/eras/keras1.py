@@ -56,7 +56,6 @@ KEYS = {
 # In these layers only; they go before `KEYS`.
 KEYS_OF = {
     "Dense": {"output_dim": "units"},
-    "Highway": {},
     "MaxoutDense": {"output_dim": "units"},
     "SimpleRNN": {"output_dim": "units"},
     "GRU": {"output_dim": "units"},
@@ -84,6 +83,9 @@ WITH_DATA_FORMAT = frozenset(
 # Options that say nothing about what a layer computes: initial values, speed, and the shape of the input, which
 # `batch_input_shape` states again.
 INERT = ("forget_bias_init", "transform_bias", "consume_less", "input_dim", "input_length")
+
+# Layers that Keras 2 kept as they were.
+LEGACY = frozenset({"Highway", "MaxoutDense", "Merge"})
 
 MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum", "concat": "Concatenate", "dot": "Dot"}
 

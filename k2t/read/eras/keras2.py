@@ -1,13 +1,15 @@
 """Keras 2 and tf.keras to Keras 3: names of layers and options, and values that have changed their meaning.
 
-Sources: releases 2.0.0 to 2.3.1 of Keras, tf.keras of TensorFlow 1.12 to 2.15.
+Sources: releases 2.0.0 to 2.3.1 of Keras, tf.keras of TensorFlow 1.12 to 2.15, every `get_config` of these.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from k2t.read.eras.backends import backend_values
 from k2t.read.eras.era import Era
+from k2t.read.eras.keras1 import LEGACY, from_keras_1
 
 Config = dict[str, Any]
 
@@ -25,14 +27,16 @@ KINDS = {
     "UnifiedLSTM": "LSTM",
 }
 
-KEYS_OF = {"LeakyReLU": {"alpha": "negative_slope"}, "InputLayer": {"batch_input_shape": "batch_shape"}}
+KEYS_OF = {"LeakyReLU": {"alpha": "negative_slope"}}
 
 ANY = object()
 
 # (kind, option) -> the value with which it says nothing; with any other it stays, and the rules refuse it.
-# Any kind is "*", any value is ANY: how fast it runs, or what the inputs' shapes say again.
+# Any kind is "*". Any value is ANY: how fast it runs, or what the shapes of inputs and weights say again.
 INERT: dict[tuple[str, str], Any] = {
+    ("*", "dynamic"): False,
     ("*", "implementation"): ANY,
+    ("*", "num_constants"): None,
     ("*", "time_major"): False,
     ("Attention", "causal"): False,
     ("AdditiveAttention", "causal"): False,
@@ -42,18 +46,21 @@ INERT: dict[tuple[str, str], Any] = {
     ("Conv1DTranspose", "groups"): 1,
     ("Conv2DTranspose", "groups"): 1,
     ("Conv3DTranspose", "groups"): 1,
+    ("Cropping1D", "data_format"): "channels_last",
     ("DepthwiseConv1D", "groups"): 1,
     ("DepthwiseConv2D", "groups"): 1,
-    ("SeparableConv1D", "groups"): 1,
-    ("SeparableConv2D", "groups"): 1,
     ("Embedding", "input_length"): ANY,
     ("Embedding", "sparse"): ANY,
     ("MultiHeadAttention", "query_shape"): ANY,
     ("MultiHeadAttention", "key_shape"): ANY,
     ("MultiHeadAttention", "value_shape"): ANY,
+    ("RandomRotation", "value_range"): ANY,
+    ("SeparableConv1D", "groups"): 1,
+    ("SeparableConv2D", "groups"): 1,
+    ("UpSampling1D", "data_format"): "channels_last",
 }
 
-# What cuDNN computes whatever the options, and what the layers do not store.
+# What cuDNN computes and the layers do not store.
 CUDNN = {
     "CuDNNGRU": {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True, "reset_after": True},
     "CuDNNLSTM": {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True},
@@ -61,26 +68,27 @@ CUDNN = {
 
 ACTIVATIONS = {"swish": "silu", "softmax_v2": "softmax"}
 
-RECURRENT = frozenset({"GRU", "GRUCell", "LSTM", "LSTMCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
+GATED = frozenset({"GRU", "GRUCell", "LSTM", "LSTMCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 
 
 def from_keras_2(kind: str, config: Config, era: Era) -> tuple[str, Config]:
     """A layer of Keras 2 or tf.keras as Keras 3 would store it."""
+    if kind in LEGACY:
+        kind, config = from_keras_1(kind, config, era)
     config = {**config, **CUDNN.get(kind, {})}
     if kind == "SyncBatchNormalization":
         config["synchronized"] = True
     kind = KINDS.get(kind, kind)
     own = KEYS_OF.get(kind, {})
     config = {own.get(key, key): value for key, value in config.items()}
-    drop_inert(kind, config)
-    if kind in RECURRENT:
+    if kind in GATED:
         config.setdefault("recurrent_activation", "hard_sigmoid" if era.version < (2, 3) else "sigmoid")
     if kind in ("GRU", "GRUCell"):
         config.setdefault("reset_after", False)
-    if kind == "BatchNormalization":
-        axis = config.get("axis")
-        config["axis"] = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else config.get("axis", -1)
-    return kind, config
+    axis = config.get("axis")
+    if kind == "BatchNormalization" and isinstance(axis, list | tuple) and len(axis) == 1:
+        config["axis"] = axis[0]
+    return kind, backend_values(kind, config, era)
 
 
 def drop_inert(kind: str, config: Config) -> None:
@@ -95,10 +103,6 @@ def activation(value: Any, era: Era) -> Any:
 
     Until Keras 3, `hard_sigmoid` was clip(0.2 x + 0.5, 0, 1); today it is clip(x / 6 + 0.5, 0, 1).
     """
-    if isinstance(value, dict) and value.get("class_name") == "function" and isinstance(value.get("config"), str):
-        value = value["config"]
-    if not isinstance(value, str):
-        return value
     if value == "hard_sigmoid" and era.before_keras_3:
         return "keras2_hard_sigmoid"
-    return ACTIVATIONS.get(value, value)
+    return ACTIVATIONS.get(value, value) if isinstance(value, str) else value

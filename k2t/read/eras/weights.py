@@ -39,6 +39,8 @@ def converted(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
         return converted(inner, arrays[:half], era) + converted(inner, arrays[half:], era)
     if isinstance(inner, Layer):
         return converted(inner, arrays, era)
+    if not arrays:
+        return arrays
     if era.keras_1 and layer.kind in KERAS_1:
         arrays = KERAS_1[layer.kind](layer, arrays, era)
     if era.backend == "theano" and layer.kind in CONVOLUTIONS:
@@ -162,6 +164,20 @@ def conv_lstm(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     return convolution(layer, [kernel], era) + convolution(layer, [recurrent], era) + rest
 
 
+def highway(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
+    """Until 1.1 each kernel with its bias; since then both kernels, then both biases."""
+    if len(arrays) != 4 or len(arrays[1].shape) != 1:
+        return arrays
+    return [arrays[0], arrays[2], arrays[1], arrays[3]]
+
+
+def shared_axes(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
+    """The configuration does not say over which axes the parameters are shared; their shape does."""
+    shared = [axis + 1 for axis, size in enumerate(arrays[0].shape) if size == 1]
+    layer.options.setdefault("shared_axes", shared or None)
+    return arrays
+
+
 def batch_normalization(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """Until 1.0.5 the last array was a deviation, to which epsilon was added again: x / (std + epsilon)."""
     if not (1, 0) <= era.version < (1, 0, 6):
@@ -208,11 +224,15 @@ KERAS_1: dict[str, Callable[[Layer, Arrays, Era], Arrays]] = {
     "Conv2DTranspose": deconvolution,
     "ConvLSTM2D": conv_lstm,
     "GRU": gru,
+    "Highway": highway,
     "LSTM": lstm,
+    "PReLU": shared_axes,
+    "ParametricSoftplus": shared_axes,
+    "SReLU": shared_axes,
     "SeparableConv2D": convolution,
 }
 CUDNN = {"GRU": cudnn_gru, "LSTM": cudnn_lstm}
-CONVOLUTIONS = frozenset({"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"})
+CONVOLUTIONS = frozenset({"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose", "ConvLSTM2D"})
 
 # For nested models: arrays of a layer without its bias.
 KERNELS = {
@@ -232,6 +252,7 @@ KERNELS = {
     "SimpleRNN": 2,
     "GRU": 2,
     "LSTM": 2,
+    "Highway": 2,
     "MaxoutDense": 1,
     "Embedding": 1,
     "PReLU": 1,
