@@ -1,0 +1,147 @@
+"""Reading: a saved Keras model, of any release and backend, as data. Nothing in the file is executed."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from k2t.errors import K2TError, ReadError
+from k2t.graph import Source
+from k2t.read import archive, h5
+from k2t.read.config import read_model
+from k2t.read.eras import Era
+from k2t.read.h5 import Extent, Store
+from k2t.read.infer import with_input_shape
+from k2t.read.weights import attach
+
+__all__ = ["read"]
+
+# What a damaged file makes h5py, zipfile and json raise, and what is left of a configuration that is not Keras's.
+DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError)
+MAX_JSON = 1 << 28
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True)
+class _File:
+    """What one file holds of a model."""
+
+    config: Any = None
+    keras_version: str = ""
+    backend: str = ""
+    store: Store | None = None
+
+
+def read(path: str | Path, *, weights: str | Path | None = None) -> Source:
+    """Read a saved model; its arrays stay in the file until each is loaded.
+
+    Args:
+        path: `.h5`, `.keras` or the JSON of an architecture, whatever its name ends in.
+        weights: the file that holds the weights, for an architecture without them.
+
+    Raises:
+        ReadError: the file is damaged, of a kind that is not supported, or no model.
+    """
+    try:
+        return _read(str(path), None if weights is None else str(weights))
+    except K2TError:
+        raise
+    except RecursionError as error:
+        raise ReadError(f"{path}: the configuration is nested too deep; the file is damaged") from error
+    except DAMAGE as error:
+        raise ReadError(f"{path}: damaged, or no Keras model ({type(error).__name__}: {error})") from error
+
+
+def _read(path: str, weights: str | None) -> Source:
+    file = _open(path)
+    if file.config is None:
+        raise ReadError(f"{path}: holds weights but no model; give the architecture's JSON, and this file as weights")
+    other = _open(weights) if weights is not None else file
+    if other.store is None and weights is not None:
+        raise ReadError(f"{weights}: holds no weights; expected an HDF5 file or a .keras archive")
+    version = file.keras_version or other.keras_version
+    backend = file.backend or other.backend
+    era = Era.guess(version or ("3" if "module" in file.config else ""), backend, file.config)
+    model = read_model(file.config, era)
+    surplus = attach(model, other.store, era) if other.store else ()
+    graph = with_input_shape(model.graph)
+    return Source(path, graph, version, era.backend, functools.cache(lambda: _sha256(path)), surplus)
+
+
+def _open(path: str) -> _File:
+    """A file by its content, whatever its name."""
+    place = Path(path)
+    if place.is_dir():
+        raise ReadError(
+            f"{path}: a folder (SavedModel?) is not supported yet; save the model as one .keras or .h5 file"
+        )
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise ReadError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    if head.startswith(archive.MAGIC):
+        return _keras(path)
+    if head == h5.MAGIC or h5py.is_hdf5(path):
+        return _hdf5(path, size)
+    if place.suffix in (".py", ".ipynb"):
+        raise ReadError(f"{path}: Keras code is not supported yet; save the model as a .keras or .h5 file")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b'"') and size <= MAX_JSON:
+        return _json(path)
+    raise ReadError(f"{path}: not a Keras model; expected HDF5 (.h5), a .keras archive or an architecture's JSON")
+
+
+def _hdf5(path: str, size: int) -> _File:
+    store = Store(Extent(path, 0, size), path)
+    group = store.group(store.root, "model_weights") or store.root
+    config = store.text(store.root, "model_config")
+    version, backend = (
+        store.text(store.root, name) or store.text(group, name) or "" for name in ("keras_version", "backend")
+    )
+    return _File(None if config is None else parsed(config, path), version, backend, store)
+
+
+def _keras(path: str) -> _File:
+    found = archive.open_archive(path)
+    metadata = parsed(found.metadata.decode(), f"{path}:{archive.METADATA}")
+    version = metadata.get("keras_version", "") if isinstance(metadata, dict) else ""
+    return _File(parsed(found.config.decode(), f"{path}:{archive.CONFIG}"), str(version), "", found.weights)
+
+
+def _json(path: str) -> _File:
+    config = parsed(Path(path).read_text("utf-8-sig"), path)
+    if isinstance(config, str):  # json.dump(model.to_json())
+        config = parsed(config, path)
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise ReadError(f"{path}: JSON, but not of a Keras model, which names a class_name")
+    return _File(config, str(config.get("keras_version", "")), str(config.get("backend", "")))
+
+
+def parsed(text: str, where: str) -> Any:
+    """JSON from an untrusted file."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ReadError(f"{where}: damaged JSON ({error})") from error
+    if SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ReadError(f"{where}: a text in it is not Unicode; the file is damaged") from error
+    return value
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

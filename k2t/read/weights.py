@@ -1,0 +1,151 @@
+"""The arrays of a file, handed to the layers that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import h5py
+
+from k2t.errors import ReadError
+from k2t.graph import Layer, StoredArray, Weights
+from k2t.read.config import Model
+from k2t.read.eras import Era, modern_weights
+from k2t.read.h5 import Store
+
+# What an archive holds besides the layers.
+NOT_LAYERS = frozenset({"optimizer", "_optimizer"})
+OLD_LAYERS = "_layer_checkpoint_dependencies"
+# The model's own variables in a legacy file.
+TOP_LEVEL = "top_level_model_weights"
+
+
+def attach(model: Model, store: Store, era: Era) -> tuple[str, ...]:
+    """Give each layer of the outermost model its arrays; returns the names of those that belong to none.
+
+    Raises:
+        ReadError: the file holds no weights of Keras, or those of another model.
+    """
+    root = store.group(store.root, "model_weights") or store.root
+    names = store.names(root, "layer_names")
+    if names is not None:
+        return _attach_flat(model, store, root, names, era)
+    if "nb_layers" in root.attrs:
+        raise ReadError(f"{store.label}: weights of Keras 0 are not supported; save the model with Keras 1 or later")
+    return _attach_tree(model, store)
+
+
+def _attach_flat(model: Model, store: Store, root: h5py.Group, names: list[str], era: Era) -> tuple[str, ...]:
+    """Legacy HDF5: one list of arrays for each layer."""
+    if len(set(names)) != len(names):
+        raise ReadError(f"{store.label}: layer_names holds a name twice; the file is damaged")
+    stored = {name: _listed(store, root, name) for name in names}
+    partners = _partners(model.layers, stored, store.label)
+    for layer in model.layers:
+        arrays = stored.pop(partners.get(layer.name, layer.name), None)
+        if arrays is not None:
+            layer.weights = Weights(flat=modern_weights(layer, arrays, era))
+    if TOP_LEVEL in root:
+        stored[TOP_LEVEL] = _listed(store, root, TOP_LEVEL)
+    return tuple(array.name for arrays in stored.values() for array in arrays)
+
+
+def _listed(store: Store, root: h5py.Group, name: str) -> list[StoredArray]:
+    group = store.group(root, name)
+    if group is None:
+        raise ReadError(f"{store.label}: the group of the layer {name!r} is missing; the file is damaged")
+    names = store.names(group, "weight_names") or []
+    return [store.array(group, item) for item in names]
+
+
+def _partners(layers: Sequence[Layer], stored: dict[str, list[StoredArray]], label: str) -> dict[str, str]:
+    """Layer -> name under which the file has it, where these differ.
+
+    Keras goes by position, not by name: names that Keras invents differ from one building of the model to the next.
+    """
+    with_arrays = {name for name, arrays in stored.items() if arrays}
+    if with_arrays <= {layer.name for layer in layers}:
+        return {}
+    names = list(stored)
+    if len(names) == len(layers) + 1 and not stored[names[0]]:
+        names = names[1:]  # an input, which the configuration has not as a layer
+    if len(names) != len(layers):
+        foreign = sorted(with_arrays - {layer.name for layer in layers})
+        raise ReadError(f"{label}: holds weights of layers that the model does not have: {', '.join(foreign)}")
+    return {layer.name: name for layer, name in zip(layers, names, strict=True)}
+
+
+def _attach_tree(model: Model, store: Store) -> tuple[str, ...]:
+    """Keras 3 and `.keras`: a path for each variable, below the path of its layer."""
+    arrays: dict[str, StoredArray] = {}
+    for path, array in store.arrays(store.root, NOT_LAYERS):
+        key = "/".join(_part(part) for part in path.replace("\\", "/").split("/") if part)
+        if key in arrays:
+            raise ReadError(f"{store.label}: the array {key} exists twice; the file is damaged")
+        if key.split("/")[0] not in NOT_LAYERS:
+            arrays[key] = array
+    if not arrays and not ("vars" in store.root or "layers" in store.root):
+        raise ReadError(f"{store.label}: holds no weights of a Keras model")
+    if any(key.startswith(OLD_LAYERS) for key in arrays):
+        arrays = _renumbered(arrays)
+    trees = _trees(arrays, model)
+    for layer in model.layers:
+        layer.weights = Weights(tree=trees.pop(layer.path, {}))
+    return tuple(array.name for tree in trees.values() for array in tree.values())
+
+
+def _part(part: str) -> str:
+    """tf.keras has attributes as private that are public today: `_query_dense`."""
+    return part if part == OLD_LAYERS else part.lstrip("_")
+
+
+def _trees(arrays: dict[str, StoredArray], model: Model) -> dict[str, dict[str, StoredArray]]:
+    """The arrays by the path of the outermost layer, then by their path below it."""
+    if [layer.path for layer in model.layers] == [""]:
+        return {"": arrays}
+    copies: dict[str, list[str]] = {}
+    for copy, original in model.aliases.items():
+        copies.setdefault(original, []).append(copy)
+    trees: dict[str, dict[str, StoredArray]] = {}
+    for key, array in arrays.items():
+        for path in (key, *_copied(key, copies)):
+            parts = path.split("/")
+            trees.setdefault("/".join(parts[:2]), {}).setdefault("/".join(parts[2:]), array)
+    return trees
+
+
+def _copied(key: str, copies: dict[str, list[str]]) -> list[str]:
+    """The paths under which other layers look for an array that several share."""
+    parts = key.split("/") if copies else []
+    cuts = [("/".join(parts[:count]), parts[count:]) for count in range(2, len(parts))]
+    return ["/".join((copy, *rest)) for prefix, rest in cuts for copy in copies.get(prefix, ())]
+
+
+def _renumbered(arrays: dict[str, StoredArray]) -> dict[str, StoredArray]:
+    """tf.keras 2.12 to 2.14: layers under another name, and the counter also counted layers seen before."""
+    numbers: dict[tuple[str, str], set[int]] = {}
+    for key in arrays:
+        for where, name, number, _ in _old_layers(key):
+            numbers.setdefault((where, name), set()).add(number)
+    ranks = {place: {number: rank for rank, number in enumerate(sorted(found))} for place, found in numbers.items()}
+    renumbered = {}
+    for key, array in arrays.items():
+        parts = key.split("/")
+        for where, name, number, index in _old_layers(key):
+            rank = ranks[where, name][number]
+            parts[index - 1 : index + 1] = ["layers", f"{name}_{rank}" if rank else name]
+        renumbered["/".join(parts)] = array
+    return renumbered
+
+
+def _old_layers(key: str) -> list[tuple[str, str, int, int]]:
+    """Each layer in an old path: the path of its list, its class, its number, and where in the path it stands."""
+    parts = key.split("/")
+    found = []
+    for index in range(1, len(parts)):
+        if parts[index - 1] == OLD_LAYERS:
+            name, _, number = parts[index].rpartition("_")
+            counted = bool(name) and number.isdecimal()
+            found.append(
+                ("/".join(parts[:index]), name if counted else parts[index], int(number) if counted else 0, index)
+            )
+    return found
