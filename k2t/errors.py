@@ -3,6 +3,7 @@
 K2TError
 ├── ReadError          the source cannot be read, or is not a model
 ├── UnsupportedError   the model is read, parts of it have no translation; lists all of them
+├── UntranslatableError  inside a rule: why one layer has none
 └── ParityError        the emitted module and its reference disagree
 """
 
@@ -33,6 +34,7 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
+        """One line of the message."""
         return f"{self.layer} ({self.kind}): {self.reason}"
 
 
@@ -49,5 +51,5 @@ class UnsupportedError(K2TError):
         super().__init__(f"cannot convert {len(self.problems)} layer(s):\n{lines}")
 
 
-class Unsupported(Exception):
-    """Raised inside a rule: this option or input has no translation. Collected into UnsupportedError."""
+class UntranslatableError(K2TError):
+    """Raised for one layer: this option or input has no translation. Collected into UnsupportedError."""

@@ -13,17 +13,30 @@ from typing import Any, Literal
 from k2t.graph import Array, Shape, StoredArray
 
 # How an operation reads and writes the layout of its tensors:
-#   any      the same layout for all, whichever it is (elementwise; axes are given as Axis, Axes, ...)
-#   keras    Keras's order for all
-#   first    channels first for all: (N, C, ...)
-#   frames   channels first in each frame: (N, T, C, ...)
-#   reduce   any; axes given as Axes disappear from the output
-#   reshape  Keras's order, except where only axes of size 1 would move
-#   permute  reads any, writes any: a permutation of axes, `args = (x, Permutation)`
-#   flatten  any: the order of the features is remembered until a linear layer absorbs it
-#   linear   Keras's order; flattened features of any order, absorbed by the weights named in `Module.absorbs`
-#   fixed    as the block that it calls has decided
-LayoutKind = Literal["any", "keras", "first", "frames", "reduce", "reshape", "permute", "flatten", "linear", "fixed"]
+#   any           the same layout for all, whichever it is (elementwise; axes are given as Axis, Axes, ...)
+#   keras         Keras's order for all
+#   first         channels first for all: (N, C, ...)
+#   reduce        any; the axes given as Axes disappear from the output
+#   reshape       Keras's order, except where only axes of size 1 would move
+#   permute       reads any, writes any: `args = (x, Permutation)`
+#   flatten       any: the order of the features is remembered until a linear layer absorbs it
+#   linear        Keras's order; flattened features in any order, absorbed by the weights in `Module.absorbs`
+#   merge_frames  (N, T, ...) -> (N * T, ...), each frame channels first or in Keras's order
+#   split_frames  (N * T, ...) -> (N, T, ...), likewise
+#   fixed         as the block that it calls has decided
+LayoutKind = Literal[
+    "any",
+    "keras",
+    "first",
+    "reduce",
+    "reshape",
+    "permute",
+    "flatten",
+    "linear",
+    "merge_frames",
+    "split_frames",
+    "fixed",
+]
 
 
 @dataclass(eq=False)
@@ -215,7 +228,6 @@ class Block:
     Attributes:
         outputs: a value, or a list, tuple or dict of them, as `forward` returns it.
         layouts: after `lower`: value -> order of its axes (`torch = keras.permute(order)`).
-        order: after `lower`: axes of each input and output at the boundary.
     """
 
     name: str

@@ -1,0 +1,1 @@
+"""Emission: Python source through LibCST and a real formatter, weights as streamed safetensors."""

@@ -1,0 +1,29 @@
+"""Lowering: layout, fusing and names; turns a program in Keras's axes into one that can be written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from k2t.lower.layout import decide
+from k2t.lower.names import collect, name_everything
+from k2t.program import Block
+
+# In this order: the layout of a nested block is part of its caller's problem.
+PASSES: tuple[Callable[[Block], None], ...] = ()
+
+
+def lower(main: Block, *, layout: str = "torch", name: str | None = None) -> list[Block]:
+    """Decide the layout of every tensor, simplify, name; returns the classes to write, the main one last.
+
+    Args:
+        main: changed in place.
+        layout: `torch` or `keras`, the order of axes at the model's inputs and outputs.
+        name: the class name that the user wants.
+    """
+    blocks: list[Block] = []
+    collect(main, blocks)
+    for block in blocks:
+        decide(block, layout if block is main else "torch")
+        for simplify in PASSES:
+            simplify(block)
+    return name_everything(main, name)

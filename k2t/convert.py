@@ -1,0 +1,184 @@
+"""The whole route on one page: read → rules → lower → emit."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k2t.emit.file import Emitted, Header, write_file
+from k2t.emit.weights import Entry, entries, write
+from k2t.graph import Source
+from k2t.lower import lower
+from k2t.program import Block, Module, Value, values
+from k2t.read import read
+from k2t.rules.translate import translate
+
+VERSION = "0.1.0"
+WIDTHS = ("bfloat16", "float16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of the model, on both sides.
+
+    Attributes:
+        permute: `torch_tensor = keras_tensor.permute(permute)`; None where they agree.
+    """
+
+    name: str
+    keras_shape: list[int | None]
+    torch_shape: list[int | None]
+    permute: list[int] | None
+    dtype: str
+
+
+@dataclass
+class Result:
+    """A converted model.
+
+    Attributes:
+        source: the text of net.py.
+        class_name: the main class in it.
+        inputs, outputs: in Keras's order.
+        parameters: number of values in Keras's weights.
+    """
+
+    source: str
+    class_name: str
+    keras_version: str
+    backend: str
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    layers: int
+    parameters: int
+    origin: str
+    tensors: list[Entry] = field(repr=False)
+    metadata: dict[str, str] = field(repr=False)
+
+    def write(self, path: str | Path) -> Path:
+        """Write net.py and net.safetensors beside it: both whole, or neither. Returns the path of the weights."""
+        path = Path(path)
+        weights = path.with_suffix(".safetensors")
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".k2t-") as folder:
+            code, data = Path(folder) / "code", Path(folder) / "data"
+            code.write_text(self.source)
+            with data.open("wb") as file:
+                write(file, self.tensors, self.metadata)
+            os.replace(data, weights)
+            os.replace(code, path)
+        return weights
+
+
+def convert(
+    source: str | Path,
+    *,
+    weights: str | Path | None = None,
+    class_name: str | None = None,
+    layout: str = "torch",
+) -> Result:
+    """Convert a saved Keras model.
+
+    Args:
+        source: the file.
+        weights: the file of the weights, where `source` holds the architecture alone.
+        class_name: name of the emitted class; the model's own by default.
+        layout: `torch` or `keras`, the order of axes at the inputs and outputs.
+
+    Raises:
+        ReadError: the file cannot be read.
+        UnsupportedError: it holds layers without a translation.
+    """
+    model = read(source, weights=weights)
+    main = translate(model.graph)
+    blocks = lower(main, layout=layout, name=class_name)
+    sha256 = model.sha256()
+    options = {"--class-name": class_name, "--layout": layout if layout != "torch" else None}
+    header = Header(
+        Path(model.path).name,
+        sha256,
+        model.keras_version,
+        VERSION,
+        " ".join(f"{key} {value}" for key, value in options.items() if value),
+    )
+    emitted = write_file(blocks, header, model_dtype(model))
+    return describe(model, main, emitted, sha256)
+
+
+def model_dtype(model: Source) -> str:
+    """The widest dtype of the model's variables."""
+    found = {layer.dtype for layer in model.graph.layers()}
+    return max((dtype for dtype in found if dtype in WIDTHS), key=WIDTHS.index, default="float32")
+
+
+def describe(model: Source, main: Block, emitted: Emitted, sha256: str) -> Result:
+    """The result, with what verification needs to know as metadata of the weights."""
+    tensors = list(entries(main))
+    inputs = [tensor(main, name, value) for name, value in zip(main.input_names, main.inputs, strict=True)]
+    outputs = [tensor(main, value.layer, value) for value in values(main.outputs)]
+    names = {item.key: [variable.keras_name for variable in item.weight.variables] for item in tensors}
+    variables = {id(v): v for item in tensors for v in item.weight.variables}
+    metadata = {
+        "k2t.version": VERSION,
+        "k2t.source_sha256": sha256,
+        "k2t.class": main.name,
+        "k2t.inputs": json.dumps([vars(item) for item in inputs]),
+        "k2t.outputs": json.dumps([vars(item) for item in outputs]),
+        "k2t.weights": json.dumps(names),
+        "k2t.layers": json.dumps(layer_places(main, emitted)),
+    }
+    return Result(
+        source=emitted.source,
+        class_name=main.name,
+        keras_version=model.keras_version,
+        backend=model.backend,
+        inputs=inputs,
+        outputs=outputs,
+        layers=len(list(model.graph.layers())),
+        parameters=sum(_product(v.shape) for v in variables.values()),
+        origin=model.path,
+        tensors=tensors,
+        metadata=metadata,
+    )
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def order_of(block: Block, value: Value) -> list[int] | None:
+    """`torch = keras.permute(order)`, None for the identity."""
+    order = block.layouts.get(value, tuple(range(value.rank)))
+    return None if order == tuple(range(value.rank)) else list(order)
+
+
+def tensor(block: Block, name: str, value: Value) -> Tensor:
+    """A tensor at the border."""
+    order = order_of(block, value)
+    torch_shape = [value.shape[axis] for axis in order or range(value.rank)]
+    return Tensor(name, list(value.shape), torch_shape, order, value.dtype)
+
+
+def layer_places(block: Block, emitted: Emitted, prefix: str = "") -> list[dict[str, Any]]:
+    """Where verification finds the output of each Keras call."""
+    found = []
+    for place in emitted.places[block.name]:
+        found.append(
+            {
+                "layer": place.layer,
+                "module": f"{prefix}{place.module}".rstrip(".") if place.module else prefix.rstrip("."),
+                "statement": place.statement,
+                "variable": place.variable,
+                "permute": order_of(block, place.value),
+            }
+        )
+    for module in block.modules():
+        if isinstance(module, Module) and isinstance(module.call, Block):
+            found += layer_places(module.call, emitted, f"{prefix}{module.name}.")
+    return found

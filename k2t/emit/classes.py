@@ -1,0 +1,204 @@
+"""One class for each block: the constructor, `forward`, and `logits` where the last step is a softmax or sigmoid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import libcst as cst
+
+from k2t.emit import syntax
+from k2t.emit.forward import Forward, Line, input_arguments
+from k2t.graph import map_structure
+from k2t.program import Block, Module, Op, Parameter, Value, values
+
+LAST = ("F.softmax", "torch.sigmoid")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the output of a Keras call is found in the emitted class.
+
+    Attributes:
+        statement: index in the body of `forward` (`logits` where there is one), or None: the output of `module`.
+        variable: the variable that holds it then.
+        module: the attribute whose output it is, or "".
+    """
+
+    layer: str
+    value: Value
+    statement: int | None
+    variable: str
+    module: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """A class as text, and where each Keras call is in it."""
+
+    node: cst.ClassDef
+    places: tuple[Place, ...]
+
+
+def write_class(block: Block, summary: str, dtype: str = "float32") -> Written:
+    """The class for one block."""
+    ops, last = split_last(block)
+    results = last.args[0] if last else block.outputs
+    forward = Forward(block, ops, results)
+    lines = forward.write()
+    body = [line.node for line in lines]
+    result = map_structure(forward.value, results)
+    functions = [constructor(block, dtype)]
+    if last is None:
+        functions.append(
+            function("forward", block, [*body, *return_lines(result, body, results)], annotation(block.outputs))
+        )
+    else:
+        name = "softmax" if last.target == "F.softmax" else "sigmoid"
+        doc = f"Scores before the {name}, which is what the loss functions of PyTorch expect."
+        functions.append(
+            function("logits", block, [syntax.docstring(doc), *body, *return_lines(result, body, results)], "Tensor")
+        )
+        scores = syntax.call(syntax.dotted("self.logits"), [cst.Name(name) for name in input_arguments(block)], {})
+        kwargs = {key: syntax.literal(value) for key, value in last.kwargs.items()}
+        final = syntax.call(syntax.dotted(str(last.target)), [scores], kwargs)
+        functions.append(function("forward", block, [syntax.returns(final)], "Tensor"))
+    node = cst.ClassDef(
+        cst.Name(block.name),
+        cst.IndentedBlock([syntax.docstring(summary), *buffer_types(block), *functions]),
+        bases=[cst.Arg(syntax.dotted("nn.Module"))],
+    )
+    offset = 1 if last else 0
+    return Written(node, places(block, ops, lines, offset))
+
+
+def places(block: Block, ops: list[Op], lines: list[Line], offset: int) -> tuple[Place, ...]:
+    """Where the output of each Keras call can be seen: after a statement, or as the output of a submodule."""
+    found = {
+        value: Place(value.layer, value, number + offset, name, "")
+        for number, line in enumerate(lines)
+        for value, name in line.made
+    }
+    final = {op.layer: op for op in block.ops}
+    for op in ops:
+        if isinstance(op.target, Module) and isinstance(op.outputs, Value) and op.outputs not in found:
+            found[op.outputs] = Place(op.layer, op.outputs, None, "", op.target.name)
+    ends = {value for op in final.values() for value in values(op.outputs)}
+    return tuple(place for value, place in found.items() if value in ends)
+
+
+def split_last(block: Block) -> tuple[list[Op], Op | None]:
+    """All operations, or all but a last softmax or sigmoid that makes the only output."""
+    last = block.ops[-1] if block.ops else None
+    if last and last.target in LAST and block.outputs is last.outputs:
+        return block.ops[:-1], last
+    return block.ops, None
+
+
+def return_lines(result: Any, body: list[Any], results: Any) -> list[cst.SimpleStatementLine]:
+    """`return …`; the result of a call is named first, since a module's call has no type."""
+    if isinstance(result, dict):
+        pairs = [cst.DictElement(syntax.literal(key), value) for key, value in result.items()]
+        return [syntax.returns(cst.Dict(pairs))]
+    if isinstance(result, list | tuple):
+        items = list(leaves_of(result))
+        return [syntax.returns(syntax.tuple_of(items) if len(items) != 1 else items[0])]
+    return [syntax.returns(result)]
+
+
+def leaves_of(structure: Any) -> list[Any]:
+    """The items of nested lists and tuples."""
+    if isinstance(structure, list | tuple):
+        return [leaf for item in structure for leaf in leaves_of(item)]
+    return [structure]
+
+
+def annotation(outputs: Any) -> str:
+    """The return type of `forward`."""
+    if isinstance(outputs, dict):
+        return "dict[str, Tensor]"
+    count = len(list(values(outputs)))
+    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+
+
+def function(name: str, block: Block, body: list[Any], result: str) -> cst.FunctionDef:
+    """A method that takes the inputs of the block."""
+    parameters = [cst.Param(cst.Name("self"))] + [
+        cst.Param(cst.Name(argument), cst.Annotation(cst.Name("Tensor"))) for argument in input_arguments(block)
+    ]
+    return cst.FunctionDef(
+        cst.Name(name),
+        cst.Parameters(parameters),
+        cst.IndentedBlock(body),
+        returns=cst.Annotation(cst.parse_expression(result)),
+    )
+
+
+def buffer_types(block: Block) -> list[cst.SimpleStatementLine]:
+    """`name: Tensor` for each buffer, which type checkers cannot see otherwise."""
+    return [
+        cst.SimpleStatementLine([cst.AnnAssign(cst.Name(item.name), cst.Annotation(cst.Name("Tensor")))])
+        for item in block.parameters()
+        if item.weight.buffer
+    ]
+
+
+def constructor(block: Block, dtype: str) -> cst.FunctionDef:
+    """`__init__`: submodules and parameters, in the order of use."""
+    body: list[Any] = [syntax.expression(cst.parse_expression("super().__init__()"))]
+    for module in block.modules():
+        body.append(syntax.assign(syntax.dotted(f"self.{module.name}"), construct(module)))  # type: ignore[arg-type]
+    body += [parameter(item) for item in block.parameters()]
+    body += freeze(block)
+    if dtype != "float32":
+        body.append(syntax.expression(cst.parse_expression(f"self.to(torch.{dtype})")))
+    return cst.FunctionDef(
+        cst.Name("__init__"),
+        cst.Parameters([cst.Param(cst.Name("self"))]),
+        cst.IndentedBlock(body),
+        returns=cst.Annotation(cst.Name("None")),
+    )
+
+
+def construct(module: Module) -> cst.BaseExpression:
+    """The call of a submodule's class."""
+    name = module.call if isinstance(module.call, str) else module.call.name
+    return syntax.call(
+        syntax.dotted(name),
+        [constant(arg) for arg in module.args],
+        {key: constant(arg) for key, arg in module.kwargs.items()},
+    )
+
+
+def constant(value: Any) -> cst.BaseExpression:
+    """An argument of a constructor."""
+    if isinstance(value, tuple):
+        return syntax.tuple_of([constant(item) for item in value])
+    if isinstance(value, list):
+        return syntax.list_of([constant(item) for item in value])
+    return syntax.literal(value)
+
+
+def parameter(item: Parameter) -> cst.SimpleStatementLine:
+    """`self.name = nn.Parameter(…)` or a buffer."""
+    zeros = syntax.call(syntax.dotted("torch.zeros"), [syntax.literal(size) for size in item.shape], {})
+    if not item.shape:
+        zeros = syntax.call(syntax.dotted("torch.zeros"), [syntax.tuple_of([])], {})
+    if item.weight.buffer:
+        return syntax.expression(
+            syntax.call(syntax.dotted("self.register_buffer"), [syntax.literal(item.name), zeros], {})
+        )
+    made = syntax.call(syntax.dotted("nn.Parameter"), [zeros], {})
+    return syntax.assign(syntax.dotted(f"self.{item.name}"), made)  # type: ignore[arg-type]
+
+
+def freeze(block: Block) -> list[cst.SimpleStatementLine]:
+    """`requires_grad_(False)` for what Keras does not train."""
+    frozen = []
+    for module in block.modules():
+        parameters = {key: weight for key, weight in module.weights.items() if not weight.buffer}
+        keys = [key for key, weight in parameters.items() if not weight.trainable]
+        whole = len(keys) == len(parameters) and "." not in "".join(keys)
+        frozen += [f"{module.name}"] if keys and whole else [f"{module.name}.{key}" for key in keys]
+    frozen += [item.name for item in block.parameters() if not item.weight.buffer and not item.weight.trainable]
+    return [syntax.expression(cst.parse_expression(f"self.{name}.requires_grad_(False)")) for name in frozen]

@@ -1,0 +1,145 @@
+"""The emitted file: header, imports, helpers, classes, `load`."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import libcst as cst
+
+from k2t.emit.classes import Place, write_class
+from k2t.emit.copied import copied
+from k2t.errors import K2TError
+from k2t.program import Block, Code, Module, Value, leaves, values
+
+LINE_LENGTH = 100
+
+LOAD = '''
+def load(
+    weights: str | Path = Path(__file__).with_suffix(".safetensors"), device: str = "cpu"
+) -> {name}:
+    """The model with its converted weights, in eval mode."""
+    model = {name}()
+    load_model(model, weights)
+    return model.to(device).eval()
+'''
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first lines say of the origin."""
+
+    source: str
+    sha256: str
+    keras_version: str
+    k2t_version: str
+    options: str
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """The text of a file, and where each Keras call is in it: class -> places."""
+
+    source: str
+    places: dict[str, tuple[Place, ...]]
+
+
+def write_file(blocks: Sequence[Block], header: Header, dtype: str = "float32") -> Emitted:
+    """The formatted text for these classes, the main one last.
+
+    Raises:
+        K2TError: the formatter refused the text, which is a bug of k2t.
+    """
+    main = blocks[-1]
+    written = [write_class(block, summary(block), dtype if block is main else "float32") for block in blocks]
+    helpers, helper_names = copied(helper_targets(blocks))
+    module = cst.Module([item.node for item in written])
+    classes = module.code
+    body = "\n\n\n".join([*helpers, classes, LOAD.format(name=main.name)])
+    text = f"{imports(body, helper_names)}\n\n{body}"
+    formatted = format_code(text)
+    digest = hashlib.sha256(formatted.encode()).hexdigest()
+    return Emitted(
+        f"{module_docstring(main, header, digest)}\n{formatted}",
+        {block.name: item.places for block, item in zip(blocks, written, strict=True)},
+    )
+
+
+def module_docstring(main: Block, header: Header, digest: str) -> str:
+    """Provenance, and the tensors at the border."""
+    from k2t.emit.syntax import docstring, render
+
+    version = f" (Keras {header.keras_version})" if header.keras_version else ""
+    lines = [
+        f"{main.name}, converted by k2t {header.k2t_version} from {header.source}{version}.",
+        "",
+        f"source sha256: {header.sha256}",
+        f"code sha256: {digest}",
+        *([f"options: {header.options}"] if header.options else []),
+        "",
+    ]
+    return render(docstring("\n".join(lines)))
+
+
+def summary(block: Block) -> str:
+    """The docstring of a class: shapes of its inputs and outputs, as PyTorch sees them."""
+    rows = [f"{name}: {shape_text(block, value)}" for name, value in zip(block.input_names, block.inputs, strict=True)]
+    results = [shape_text(block, value) for value in values(block.outputs)]
+    inputs = ", ".join(rows)
+    return f"{inputs} -> {', '.join(results)}."
+
+
+def shape_text(block: Block, value: Value) -> str:
+    """`(N, 3, 32, 32)`; unknown sizes are `*`."""
+    order = block.layouts.get(value, tuple(range(value.rank)))
+    sizes = ["N" if axis == 0 else str(value.shape[axis] or "*") for axis in order]
+    return f"({', '.join(sizes)})"
+
+
+def helper_targets(blocks: Sequence[Block]) -> set[str]:
+    """Names of the helpers that the blocks use."""
+    targets = {op.target.call if isinstance(op.target, Module) else op.target for block in blocks for op in block.ops}
+    names = {target for target in targets if isinstance(target, str) and target.isidentifier()}
+    codes = (leaf for block in blocks for op in block.ops for leaf in leaves((op.args, op.kwargs)))
+    names |= {leaf.text for leaf in codes if isinstance(leaf, Code) and leaf.text.isidentifier()}
+    return names
+
+
+def imports(body: str, helper_names: set[str]) -> str:
+    """The imports that the text needs, in the formatter's order."""
+    plain = [name for name in ("math",) if f"{name}." in body]
+    lines = ["from __future__ import annotations", ""]
+    lines += [*(f"import {name}" for name in plain), "from pathlib import Path", ""]
+    lines += ["import torch"] if "torch." in body.replace("safetensors.torch", "") else []
+    lines += ["from safetensors.torch import load_model", "from torch import Tensor, nn"]
+    lines += ["from torch.nn import functional as F"] if "F." in body else []
+    return "\n".join(lines)
+
+
+@cache
+def formatter() -> str:
+    """The path of ruff."""
+    from ruff.__main__ import find_ruff_bin
+
+    return str(find_ruff_bin())
+
+
+def format_code(text: str) -> str:
+    """The text as ruff formats it."""
+    command = [
+        formatter(),
+        "format",
+        "--isolated",
+        "--line-length",
+        str(LINE_LENGTH),
+        "--stdin-filename",
+        "net.py",
+        "-",
+    ]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise K2TError(f"internal error: the emitted code does not parse: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,188 @@
+"""The body of `forward`: operations as statements, short values inline, long ones named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import libcst as cst
+
+from k2t.emit import syntax
+from k2t.lower.names import Namespace, identifier
+from k2t.program import Block, Code, Module, Op, Parameter, Size, Value, values
+
+# A value used this many operations later gets a name of its own.
+FAR = 12
+WIDTH = 76
+DEPTH = 3
+
+
+@dataclass(frozen=True)
+class Line:
+    """One statement.
+
+    Attributes:
+        made: the values that are ready after it, with the variable that holds each.
+    """
+
+    node: cst.SimpleStatementLine
+    made: tuple[tuple[Value, str], ...]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An expression that waits to be written into the next statement."""
+
+    node: cst.BaseExpression
+    width: int
+    depth: int
+
+
+class Forward:
+    """Writes the operations of one block.
+
+    Attributes:
+        lines: the statements so far.
+    """
+
+    def __init__(self, block: Block, ops: list[Op], results: Any) -> None:
+        self.block = block
+        self.ops = ops
+        self.lines: list[Line] = []
+        self.uses = Counter(value for op in ops for value in values((op.args, op.kwargs)))
+        self.uses.update(values(results))
+        self.last = {value: number for number, op in enumerate(ops) for value in values((op.args, op.kwargs))}
+        self.last |= dict.fromkeys(values(results), len(ops))
+        self.names: dict[Value, str] = {}
+        self.pending: dict[Value, Pending] = {}
+        self.skips = 0
+        arguments = input_arguments(block)
+        self.names.update(zip(block.inputs, arguments, strict=True))
+        self.namespace = Namespace(arguments)
+
+    def write(self) -> list[Line]:
+        """All statements, without the return."""
+        for number, op in enumerate(self.ops):
+            self.write_op(number, op)
+        return self.lines
+
+    def write_op(self, number: int, op: Op) -> None:
+        """One operation: kept for the next statement if it is short and used there only, else a statement."""
+        inner = [self.pending[value] for value in values((op.args, op.kwargs)) if value in self.pending]
+        node = self.expression(op)
+        output = op.outputs
+        if isinstance(output, Value) and self.fits_inline(number, output):
+            width = len(syntax.render(node))
+            depth = 1 + max((item.depth for item in inner), default=0)
+            if width <= WIDTH and depth <= DEPTH:
+                self.pending[output] = Pending(node, width, depth)
+                return
+        self.assign(number, op, node)
+
+    def fits_inline(self, number: int, output: Value) -> bool:
+        """Whether the value is read once, by the next operation, as its first tensor."""
+        if self.uses[output] != 1 or number + 1 >= len(self.ops):
+            return False
+        following = self.ops[number + 1]
+        first = next(values((following.args, following.kwargs)), None)
+        return (
+            first is output and any(arg is output for arg in following.args) and reads_well(self.ops[number], following)
+        )
+
+    def assign(self, number: int, op: Op, node: cst.BaseExpression) -> None:
+        """`name = node`, or several names."""
+        made: list[tuple[Value, str]] = []
+        target = self.target(number, op, op.outputs, made)
+        self.lines.append(Line(syntax.assign(target, node), tuple(made)))
+
+    def target(self, number: int, op: Op, outputs: Any, made: list[tuple[Value, str]]) -> Any:
+        """The left side of an assignment: a name for each value that is used, `_` for the others."""
+        if isinstance(outputs, list | tuple):
+            return syntax.tuple_of([self.target(number, op, item, made) for item in outputs])
+        if isinstance(outputs, dict):
+            raise TypeError("a model with a dict of outputs is called by its values")
+        if outputs is None or not self.uses[outputs]:
+            return cst.Name("_")
+        name = self.choose_name(number, op, outputs)
+        self.names[outputs] = name
+        made.append((outputs, name))
+        return cst.Name(name)
+
+    def choose_name(self, number: int, op: Op, value: Value) -> str:
+        """The name of a tensor that ends here goes on; a value read much later is named after its layer."""
+        live = {name for other, name in self.names.items() if self.last.get(other, -1) > number}
+        if self.last[value] - number > FAR and self.uses[value] > 1:
+            return self.namespace.claim(identifier(value.layer.partition("#")[0], "skip"))
+        ends = [self.names[v] for v in values((op.args, op.kwargs)) if v in self.names]
+        for name in (*ends, "x", "y", "z"):
+            if name not in live and name in (*ends, "x", "y", "z"):
+                self.namespace.taken.add(name)
+                return name
+        return self.namespace.claim(identifier(value.layer.partition("#")[0], "x"))
+
+    def value(self, value: Value) -> cst.BaseExpression:
+        """A tensor where it is read."""
+        if value in self.pending:
+            return self.pending.pop(value).node
+        return cst.Name(self.names[value])
+
+    def expression(self, op: Op) -> cst.BaseExpression:
+        """The right side of one operation."""
+        args = [self.argument(arg) for arg in op.args]
+        kwargs = {key: self.argument(arg) for key, arg in op.kwargs.items()}
+        target = op.target
+        if isinstance(target, Module):
+            return syntax.call(syntax.dotted(f"self.{target.name}"), args, kwargs)
+        if target == "[]":
+            items = op.args[1] if isinstance(op.args[1], tuple) else (op.args[1],)
+            return syntax.subscript(args[0], [self.subscript_item(item) for item in items])
+        if target in syntax.UNARY and len(args) == 1:
+            return syntax.unary(target, args[0])
+        if target in syntax.BINARY or target in syntax.COMPARE:
+            return syntax.binary(target, args[0], args[1])
+        if target.startswith("."):
+            return syntax.call(syntax.method(args[0], target[1:]), args[1:], kwargs)
+        return syntax.call(syntax.dotted(target), args, kwargs)
+
+    def argument(self, arg: Any) -> cst.BaseExpression:
+        """Any argument as an expression."""
+        if isinstance(arg, Value):
+            return self.value(arg)
+        if isinstance(arg, Parameter):
+            return syntax.dotted(f"self.{arg.name}")
+        if isinstance(arg, Size):
+            return syntax.subscript(syntax.method(self.value(arg.value), "shape"), [syntax.literal(arg.axis)])
+        if isinstance(arg, Code):
+            return cst.parse_expression(arg.text)
+        if isinstance(arg, tuple):
+            return syntax.tuple_of([self.argument(item) for item in arg if not isinstance(item, slice)])
+        if isinstance(arg, list):
+            return syntax.list_of([self.argument(item) for item in arg])
+        if arg is Ellipsis:
+            return cst.Ellipsis()
+        return syntax.literal(arg) if not isinstance(arg, slice) else cst.Name("None")
+
+    def subscript_item(self, item: Any) -> Any:
+        """One entry of a subscript."""
+        if not isinstance(item, slice):
+            return self.argument(item)
+        bounds = [None if bound is None else self.argument(bound) for bound in (item.start, item.stop)]
+        step = None if item.step is None else self.argument(item.step)
+        second = cst.Colon() if step is not None else cst.MaybeSentinel.DEFAULT
+        return cst.Slice(lower=bounds[0], upper=bounds[1], step=step, second_colon=second)
+
+
+def reads_well(producer: Op, consumer: Op) -> bool:
+    """Whether a person would nest the two: no operator inside a method call, no long chains of methods."""
+    if isinstance(consumer.target, str) and consumer.target.startswith((".", "[")):
+        return isinstance(producer.target, str) and producer.target.startswith(".")
+    return True
+
+
+def input_arguments(block: Block) -> list[str]:
+    """Names of the arguments of `forward`: `x` for the only one, else after the Keras inputs."""
+    if len(block.inputs) == 1:
+        return ["x"]
+    names = Namespace({"self"})
+    return [names.claim(identifier(name, "x")) for name in block.input_names]

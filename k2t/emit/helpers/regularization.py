@@ -1,0 +1,54 @@
+"""Noise layers and frozen normalization."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class GaussianNoise(nn.Module):
+    """Adds normal noise while training."""
+
+    def __init__(self, stddev: float) -> None:
+        super().__init__()
+        self.stddev = stddev
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.stddev * torch.randn_like(x) if self.training else x
+
+
+class GaussianDropout(nn.Module):
+    """Multiplies by normal noise around 1 while training, with the variance of dropout at `rate`."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.stddev = (rate / (1 - rate)) ** 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1 + self.stddev * torch.randn_like(x)) if self.training else x
+
+
+class FrozenBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalization that Keras froze: it uses the moving statistics in training too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+class FrozenBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalization that Keras froze: it uses the moving statistics in training too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+class FrozenBatchNorm3d(nn.BatchNorm3d):
+    """Batch normalization that Keras froze: it uses the moving statistics in training too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean over time (axis 1) of the steps where `mask` is True."""
+    weights = mask.to(x.dtype)[:, :, None]
+    return (x * weights).sum(dim=1) / weights.sum(dim=1)

@@ -1,0 +1,170 @@
+"""Python expressions as LibCST nodes, with parentheses where precedence wants them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import libcst as cst
+
+PRECEDENCE: dict[type[cst.CSTNode], int] = {
+    cst.Comparison: 1,
+    cst.BinaryOperation: 3,
+    cst.UnaryOperation: 5,
+}
+BINARY: dict[str, tuple[int, type[cst.BaseBinaryOp]]] = {
+    "|": (2, cst.BitOr),
+    "^": (2, cst.BitXor),
+    "&": (2, cst.BitAnd),
+    "+": (3, cst.Add),
+    "-": (3, cst.Subtract),
+    "*": (4, cst.Multiply),
+    "/": (4, cst.Divide),
+    "//": (4, cst.FloorDivide),
+    "%": (4, cst.Modulo),
+    "@": (4, cst.MatrixMultiply),
+    "**": (6, cst.Power),
+}
+COMPARE: dict[str, type[cst.BaseCompOp]] = {
+    "<": cst.LessThan,
+    "<=": cst.LessThanEqual,
+    ">": cst.GreaterThan,
+    ">=": cst.GreaterThanEqual,
+    "==": cst.Equal,
+    "!=": cst.NotEqual,
+}
+UNARY: dict[str, type[cst.Minus] | type[cst.BitInvert]] = {"-": cst.Minus, "~": cst.BitInvert}
+ATOM = 9
+
+
+def dotted(path: str) -> cst.BaseExpression:
+    """`a.b.c`."""
+    first, *rest = path.split(".")
+    node: cst.BaseExpression = cst.Name(first)
+    for name in rest:
+        node = cst.Attribute(node, cst.Name(name))
+    return node
+
+
+def precedence(node: cst.BaseExpression) -> int:
+    """How tightly the outermost operation of `node` binds."""
+    if node.lpar:
+        return ATOM
+    if isinstance(node, cst.BinaryOperation):
+        return next(level for level, kind in BINARY.values() if isinstance(node.operator, kind))
+    return PRECEDENCE.get(type(node), ATOM)
+
+
+def grouped(node: cst.BaseExpression, level: int) -> cst.BaseExpression:
+    """`node`, in parentheses if it binds less tightly than `level`."""
+    if precedence(node) >= level:
+        return node
+    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+
+
+def call(function: cst.BaseExpression, args: Sequence[cst.BaseExpression], kwargs: Mapping[str, Any]) -> cst.Call:
+    """`function(*args, **kwargs)`; the values of `kwargs` are nodes."""
+    named = [
+        cst.Arg(
+            value,
+            keyword=cst.Name(key),
+            equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
+        )
+        for key, value in kwargs.items()
+    ]
+    return cst.Call(grouped(function, ATOM), [*(cst.Arg(arg) for arg in args), *named])
+
+
+def method(subject: cst.BaseExpression, name: str) -> cst.Attribute:
+    """`subject.name`."""
+    return cst.Attribute(grouped(subject, ATOM), cst.Name(name))
+
+
+def binary(operator: str, left: cst.BaseExpression, right: cst.BaseExpression) -> cst.BaseExpression:
+    """`left operator right`."""
+    if operator in COMPARE:
+        target = cst.ComparisonTarget(COMPARE[operator](), grouped(right, 2))
+        return cst.Comparison(grouped(left, 2), [target])
+    level, kind = BINARY[operator]
+    return cst.BinaryOperation(grouped(left, level), kind(), grouped(right, level + 1))
+
+
+def unary(operator: str, operand: cst.BaseExpression) -> cst.BaseExpression:
+    """`operator operand`."""
+    return cst.UnaryOperation(UNARY[operator](whitespace_after=cst.SimpleWhitespace("")), grouped(operand, 5))
+
+
+def subscript(subject: cst.BaseExpression, items: Sequence[Any]) -> cst.Subscript:
+    """`subject[items]`; an item is a node or a slice of nodes."""
+    elements = [cst.SubscriptElement(item if isinstance(item, cst.Slice) else cst.Index(item)) for item in items]
+    return cst.Subscript(grouped(subject, ATOM), elements)
+
+
+def literal(value: Any) -> cst.BaseExpression:
+    """A constant: a number, string, bool, None, or a tuple or list of nodes.
+
+    Raises:
+        TypeError: the value has no literal.
+    """
+    if value is None or isinstance(value, bool):
+        return cst.Name(repr(value))
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, str):
+        return cst.SimpleString(quoted(value))
+    raise TypeError(f"{value!r} has no literal")
+
+
+def number(value: int | float) -> cst.BaseExpression:
+    """A number; infinities and NaN by name."""
+    if value < 0:
+        return unary("-", number(-value))
+    if isinstance(value, int):
+        return cst.Integer(str(int(value)))
+    if not math.isfinite(value):
+        return call(cst.Name("float"), [cst.SimpleString(f'"{value}"')], {})
+    return cst.Float(repr(float(value)))
+
+
+def quoted(text: str) -> str:
+    """A string literal in double quotes, ASCII only."""
+    body = ascii(text)[1:-1].replace("\\'", "'")
+    return '"' + body.replace('"', '\\"') + '"' if '"' not in text else ascii(text)
+
+
+def tuple_of(items: Sequence[cst.BaseExpression]) -> cst.Tuple:
+    """`(items)`."""
+    return cst.Tuple([cst.Element(item) for item in items])
+
+
+def list_of(items: Sequence[cst.BaseExpression]) -> cst.List:
+    """`[items]`."""
+    return cst.List([cst.Element(item) for item in items])
+
+
+def assign(target: cst.BaseAssignTargetExpression, value: cst.BaseExpression) -> cst.SimpleStatementLine:
+    """`target = value`."""
+    return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(target)], value)])
+
+
+def returns(value: cst.BaseExpression) -> cst.SimpleStatementLine:
+    """`return value`."""
+    return cst.SimpleStatementLine([cst.Return(value)])
+
+
+def expression(value: cst.BaseExpression) -> cst.SimpleStatementLine:
+    """`value` as a statement."""
+    return cst.SimpleStatementLine([cst.Expr(value)])
+
+
+def docstring(text: str) -> cst.SimpleStatementLine:
+    """A docstring; nothing in `text` can end it early."""
+    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    safe = "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in safe)
+    return expression(cst.SimpleString(f'"""{safe}"""'))
+
+
+def render(node: cst.CSTNode) -> str:
+    """The text of a node."""
+    return cst.Module([]).code_for_node(node)

@@ -1,0 +1,101 @@
+"""Writes safetensors one tensor at a time: at most one is in memory, whatever the size of the model.
+
+Format: 8 bytes length, a JSON header, then the tensors' bytes in the order of the header
+(https://huggingface.co/docs/safetensors/index#format). The library's own writer wants all tensors at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from k2t.graph import Array
+from k2t.program import Block, Module, Weight
+
+DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of the state dict."""
+
+    key: str
+    weight: Weight
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(storage(self.dtype)).itemsize
+
+    def load(self) -> Array:
+        """The values, C-contiguous."""
+        arrays = [variable.array.load() for variable in self.weight.variables if variable.array]
+        return np.ascontiguousarray(self.weight.transform(*arrays), dtype=storage(self.dtype))
+
+
+def storage(dtype: str) -> str:
+    """The numpy dtype of the same bytes; numpy has no bfloat16."""
+    return "uint16" if dtype == "bfloat16" else dtype
+
+
+def entries(block: Block, prefix: str = "") -> Iterator[Entry]:
+    """The state dict of a block, modules inside it included."""
+    for item in (*block.modules(), *block.parameters()):
+        path = f"{prefix}{item.name}"
+        if not isinstance(item, Module):
+            yield entry(path, item.weight)
+        elif isinstance(item.call, Block):
+            yield from entries(item.call, f"{path}.")
+        else:
+            for key, weight in item.weights.items():
+                yield entry(f"{path}.{key}", weight)
+
+
+def entry(key: str, weight: Weight) -> Entry:
+    """Shape and dtype of a tensor, without reading it."""
+    arrays = [variable.array for variable in weight.variables if variable.array]
+    blanks = [np.broadcast_to(np.zeros((), array.dtype), array.shape) for array in arrays]
+    made = weight.transform(*blanks)
+    dtype = arrays[0].dtype.name if arrays else made.dtype.name
+    return Entry(key, weight, made.shape, dtype)
+
+
+def header(tensors: Iterable[Entry], metadata: Mapping[str, str]) -> bytes:
+    """Length and JSON header."""
+    table: dict[str, Any] = {"__metadata__": dict(metadata)}
+    offset = 0
+    for tensor in tensors:
+        end = offset + tensor.size
+        table[tensor.key] = {
+            "dtype": DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, end],
+        }
+        offset = end
+    text = json.dumps(table, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def write(file: BinaryIO, tensors: list[Entry], metadata: Mapping[str, str]) -> None:
+    """Write a whole safetensors file."""
+    file.write(header(tensors, metadata))
+    for tensor in tensors:
+        file.write(memoryview(tensor.load()).cast("B"))

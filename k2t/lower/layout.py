@@ -1,0 +1,172 @@
+"""Which tensors are channels first: one decision over the whole block, with the fewest permutes.
+
+Keras's tensors are (N, H, W, C), PyTorch's convolutions want (N, C, H, W), its linear and recurrent
+layers (N, ..., C). Each operation says which orders it can work in; the cheapest assignment is a minimum cut.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from k2t.graph import Shape
+from k2t.lower.cut import Edge, cheapest
+from k2t.lower.labels import Labels
+from k2t.lower.rewrite import Rewriter
+from k2t.program import Axes, Block, Module, Op, Parameter, Value, leaves, values
+
+
+def decide(block: Block, boundary: str) -> None:
+    """Choose an order for every tensor of `block`, insert the permutes, write axes as numbers.
+
+    Args:
+        block: changed in place; the blocks that it calls must have been decided before.
+        boundary: `torch` leaves inputs and outputs free, `keras` keeps Keras's order there.
+    """
+    labels = Labels()
+    keras = labels.new(False)
+    first = labels.new(True)
+    for value in block.inputs:
+        labels.makes[value] = labels.new(False if boundary == "keras" or value.rank <= 2 else None)
+        if value.rank == 4:
+            labels.prefers.add(labels.makes[value])
+    for number, op in enumerate(block.ops):
+        constrain(labels, number, op, keras, first)
+    flatten_only_into_linear(labels, block)
+    chosen = solve(labels, block, boundary)
+    Rewriter(block, labels, chosen).run()
+
+
+def constrain(labels: Labels, number: int, op: Op, keras: int, first: int) -> None:
+    """What `op` demands of the tensors that it reads and makes."""
+    read = list(values((op.args, op.kwargs)))
+    made = list(values(op.outputs))
+    kind = op.layout
+    if kind == "any" and not same_rank(op, [*read, *made]):
+        kind = "keras"
+    if kind == "reshape":
+        sides = [keras if moves_data(value.shape) else labels.new() for value in (read[0], made[0])]
+    elif kind == "permute":
+        sides = [labels.new(), labels.new()]
+    elif kind in ("any", "flatten", "merge_frames", "split_frames"):
+        sides = [labels.new()] * 2
+    elif kind == "reduce":
+        node = labels.new()
+        sides = [node, node if keeps_channels_last(op, read[0]) else keras]
+    elif kind == "linear":
+        absorbs = read[0].rank == 2
+        sides = [labels.new() if absorbs else keras, keras]
+    else:
+        sides = [keras if kind == "keras" else first] * 2
+    frames = {"merge_frames": read, "split_frames": made}.get(kind, [])
+    labels.frames.update(frames)
+    for value in read:
+        labels.reads[number, value] = side_of(labels, op, value, sides[0], keras)
+    for value in made:
+        labels.makes[value] = side_of(labels, op, value, sides[1], keras)
+    if kind == "any" and any(value in labels.frames for value in read):
+        labels.frames.update(made)
+
+
+def side_of(labels: Labels, op: Op, value: Value, side: int, keras: int) -> int:
+    """The node for one tensor: tensors of rank 1 and 2 have no channels to move, except flattened ones."""
+    if isinstance(op.target, Module) and not isinstance(op.target.call, str):
+        return labels.new(value in nested_first(op, value))
+    if value.rank <= 2 and op.layout not in ("any", "flatten", "linear"):
+        return keras
+    return side
+
+
+def nested_first(op: Op, value: Value) -> set[Value]:
+    """The tensors at the border of a nested block that it wants channels first."""
+    block = op.target.call  # type: ignore[union-attr]
+    pairs = zip(
+        [*values(op.args), *values(op.outputs)],
+        [*block.inputs, *values(block.outputs)],  # type: ignore[union-attr]
+        strict=True,
+    )
+    return {outer for outer, inner in pairs if block.layouts[inner] != tuple(range(inner.rank))}  # type: ignore[union-attr]
+
+
+def same_rank(op: Op, tensors: list[Value]) -> bool:
+    """Whether an elementwise operation aligns its tensors axis by axis."""
+    ranks = {value.rank for value in tensors if value.rank}
+    plain = [leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Parameter) and not leaf.axes]
+    return len(ranks) <= 1 and all(not leaf.shape or ranks == {1} for leaf in plain)
+
+
+def keeps_channels_last(op: Op, value: Value) -> bool:
+    """Whether a reduction leaves the batch and channel axes, and more than these."""
+    axes = next(leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Axes))
+    removed = {axis % value.rank for axis in axes.indices}
+    return value.rank - len(removed) > 2 and not removed & {0, value.rank - 1}
+
+
+def moves_data(shape: Shape) -> bool:
+    """Whether moving the last axis behind the first changes the order of the elements."""
+    return len(shape) > 2 and shape[-1] != 1 and any(size != 1 for size in shape[1:-1])
+
+
+def flatten_only_into_linear(labels: Labels, block: Block) -> None:
+    """Features keep the order that they were flattened in only where linear layers absorb it."""
+    flat: dict[Value, Shape] = {}
+    calls = Counter(id(op.target) for op in block.ops)
+    for number, op in enumerate(block.ops):
+        made = next(values(op.outputs), None)
+        for value in values((op.args, op.kwargs)):
+            if value in flat and made is not None:
+                once = calls[id(op.target)] == 1
+                join_features(labels, flat, Reading(number, op, value, made, op.layout == "linear" and once))
+        if op.layout == "flatten" and made is not None:
+            source = next(values(op.args))
+            flat[made] = source.shape
+            if None in source.shape[1:]:
+                labels.join(labels.makes[made], labels.new(False))
+    outputs = set(values(block.outputs))
+    for value in flat:
+        if value in outputs:
+            labels.join(labels.makes[value], labels.new(False))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Operation `op`, the `number`-th, reads flattened features and makes a tensor of them."""
+
+    number: int
+    op: Op
+    value: Value
+    made: Value
+    absorbs: bool
+
+
+def join_features(labels: Labels, flat: dict[Value, Shape], reading: Reading) -> None:
+    """How an operation that reads flattened features takes part in their order."""
+    op, value, made = reading.op, reading.value, reading.made
+    if reading.absorbs or not moves_data(flat[value]):
+        return
+    node = labels.reads[reading.number, value]
+    labels.join(labels.makes[value], node)
+    others = [
+        leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Value | Parameter) and leaf is not value
+    ]
+    if op.layout == "any" and not others and made.shape == value.shape:
+        flat[made] = flat[value]
+    else:
+        labels.join(node, labels.new(False))
+
+
+def solve(labels: Labels, block: Block, boundary: str) -> dict[int, bool]:
+    """The label of every node."""
+    readers: dict[Value, set[int]] = defaultdict(set)
+    for (_, value), node in labels.reads.items():
+        if value.rank > 2:
+            readers[value].add(labels.find(node))
+    if boundary == "keras":
+        for value in values(block.outputs):
+            readers[value].add(labels.find(labels.new(False)))
+    edges: list[Edge] = [(labels.find(labels.makes[value]), tuple(sorted(nodes))) for value, nodes in readers.items()]
+    prefers = {labels.find(node) for node in labels.prefers}
+    roots = {labels.find(node) for node in range(len(labels.parent))}
+    free = {node: node in prefers for node in sorted(roots - labels.fixed.keys())}
+    found = cheapest(labels.fixed, edges, free)
+    return {node: found[labels.find(node)] for node in range(len(labels.parent))}

@@ -1,0 +1,246 @@
+"""The builder: what a rule calls to add modules and operations to the block being built."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from k2t.errors import UntranslatableError
+from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure
+from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variable, Weight, leaves, values
+from k2t.rules.base import REFUSED, RULES, Rule, broadcast
+from k2t.rules.parts import Parts
+
+
+def identity(array: Array) -> Array:
+    """The variable as it is."""
+    return array
+
+
+class Builder:
+    """Builds the operations of one call of one layer.
+
+    Attributes:
+        layer: the layer that is translated.
+        ops: the operations of the block, appended to.
+    """
+
+    def __init__(self, ops: list[Op], parts: Parts, call: str) -> None:
+        self.ops = ops
+        self.parts = parts
+        self.call_name = call
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that is translated."""
+        return self.parts.layer
+
+    def fixed(self, size: int | None) -> int | None:
+        """`size` where every call of the layer sees it, None where it may differ from call to call."""
+        return None if self.parts.shared else size
+
+    def variable(self, name: str, shape: tuple[int, ...], trainable: bool = True) -> Variable:
+        """Declare the layer's next variable, as Keras creates it: its name, with the sub-layer's (`cell/kernel`)."""
+        if name not in self.parts.declared:
+            group, _, _ = name.rpartition("/")
+            index = sum(other.rpartition("/")[0] == group for other in self.parts.declared)
+            key = "/".join(part for part in (self.parts.key, group, "vars", str(index)) if part)
+            variable = Variable(
+                name, key, self.parts.owner, shape, trainable and self.parts.trainable, self.layer.dtype
+            )
+            self.parts.declared[name] = variable
+            self.parts.variables.append(variable)
+        return self.parts.declared[name]
+
+    def weight(
+        self,
+        *variables: Variable,
+        transform: Callable[..., Array] = identity,
+        buffer: bool = False,
+        trainable: bool | None = None,
+    ) -> Weight:
+        """An entry of a module's state made of `variables`; trainable as they are, unless said otherwise."""
+        if trainable is None:
+            trainable = self.parts.trainable and all(variable.trainable for variable in variables)
+        return Weight(variables, transform, buffer, trainable)
+
+    def module(
+        self,
+        call: str,
+        *args: Any,
+        role: str = "",
+        weights: dict[str, Weight | None] | None = None,
+        absorbs: dict[str, int] | None = None,
+        **kwargs: Any,
+    ) -> Module:
+        """The layer's submodule `role`: `call(*args, **kwargs)` with this state; the same at every call."""
+        state = {key: weight for key, weight in (weights or {}).items() if weight is not None}
+        made = Module(call, args, kwargs, state, self.call_name.partition("#")[0], role, absorbs or {})
+        known = self.parts.modules.setdefault(role, made)
+        if not isinstance(known, Module) or (known.call, known.args, known.kwargs) != (call, args, kwargs):
+            raise UntranslatableError("is shared by calls that need different modules")
+        return known
+
+    def parameter(
+        self,
+        role: str,
+        variable: Variable,
+        axes: tuple[int, ...] = (),
+        transform: Callable[..., Array] = identity,
+        buffer: bool = False,
+    ) -> Parameter:
+        """A tensor of the model itself, used as an argument of operations; the same at every call."""
+        weight = self.weight(variable, transform=transform, buffer=buffer)
+        shape = transform(np.broadcast_to(np.zeros(()), variable.shape)).shape
+        made = Parameter(weight, shape, self.layer.name, role, axes)
+        known = self.parts.modules.setdefault(role, made)
+        if not isinstance(known, Parameter):
+            raise UntranslatableError(f"has a module and a parameter named {role}")
+        return known
+
+    def constant(self, role: str, array: Array, axes: tuple[int, ...] = ()) -> Parameter:
+        """A buffer whose values come from the configuration."""
+        made = Parameter(
+            Weight((), lambda: np.asarray(array), buffer=True, trainable=False),
+            np.shape(array),
+            self.layer.name,
+            role,
+            axes,
+        )
+        known = self.parts.modules.setdefault(role, made)
+        if not isinstance(known, Parameter):
+            raise UntranslatableError(f"has a module and a parameter named {role}")
+        return known
+
+    def call(
+        self,
+        target: str | Module,
+        *args: Any,
+        shape: Shape | None = None,
+        dtype: str | None = None,
+        layout: LayoutKind = "any",
+        **kwargs: Any,
+    ) -> Value:
+        """Add `target(*args, **kwargs)`, a tensor of `shape` (elementwise: as its arguments broadcast)."""
+        tensors = [arg for arg in args if isinstance(arg, Value | Parameter)]
+        first = next((arg for arg in tensors if isinstance(arg, Value)), None)
+        if shape is None:
+            shape = broadcast(*(arg.shape for arg in tensors))
+        if dtype is None:
+            dtype = first.dtype if first else "float32"
+        output = Value(shape, dtype, layer=self.call_name)
+        self.ops.append(Op(target, args, kwargs, output, layout, self.call_name))
+        return output
+
+    def calls(
+        self, target: str | Module, *args: Any, outputs: Any, layout: LayoutKind = "keras", **kwargs: Any
+    ) -> None:
+        """Add a call that returns several tensors: `outputs` is a nested tuple of new values."""
+        self.ops.append(Op(target, args, kwargs, outputs, layout, self.call_name))
+
+    def value(self, shape: Shape, dtype: str = "float32") -> Value:
+        """A new value, for `calls`."""
+        return Value(shape, dtype, layer=self.call_name)
+
+    def apply(self, layer: Layer, *inputs: Any, key: str = "", **calls: Any) -> Any:
+        """Translate a wrapped layer in place; its weights lie below `key` in an archive."""
+        return apply_layer(Builder(self.ops, self.parts.child(layer, key), self.call_name), inputs, calls)
+
+
+def find_rule(layer: Layer) -> Rule:
+    """The rule for a layer.
+
+    Raises:
+        UntranslatableError: there is none; says whether the class is known.
+    """
+    if layer.kind in REFUSED:
+        raise UntranslatableError(REFUSED[layer.kind])
+    if layer.kind not in RULES:
+        raise UntranslatableError("no rule for this layer")
+    return RULES[layer.kind]
+
+
+def apply_layer(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:
+    """Translate one call of `b.layer` on `inputs`; hand the mask on where Keras does."""
+    if b.layer.graph is not None:
+        return apply_graph(b, b.layer.graph, inputs)
+    rule = find_rule(b.layer)
+    arguments = rule.arguments(b.layer)
+    calls = {key: value for key, value in calls.items() if value is not None}
+    if "training" not in rule.options:
+        calls.pop("training", None)
+    if "mask" in calls and "mask" not in rule.options:
+        raise UntranslatableError("called with an explicit mask, which has no translation for this layer")
+    if unknown := sorted(calls.keys() - rule.options.keys()):
+        raise UntranslatableError(f"called with {', '.join(unknown)}, which has no translation")
+    output = rule.function(b, *inputs, **arguments, **calls)
+    first = next((leaf for leaf in leaves(inputs) if isinstance(leaf, Value)), None)
+    if rule.masking and isinstance(output, Value) and output.mask is None and first is not None:
+        output.mask = first.mask
+    return output
+
+
+def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
+    """Call a nested model: a class of its own, or in place where a mask crosses its border."""
+    given = [leaf for leaf in leaves(inputs) if isinstance(leaf, Value)]
+    if len(given) != len(graph.inputs):
+        raise UntranslatableError(f"takes {len(graph.inputs)} inputs, is called with {len(given)}")
+    if any(value.mask is not None for value in given):
+        return build_calls(graph, given, b.ops, b.parts)
+    block = b.parts.block or build_block(graph, given, b.parts)
+    if any(value.mask is not None for value in values(block.outputs)):
+        b.parts.children.clear()
+        return build_calls(graph, given, b.ops, b.parts)
+    b.parts.block = block
+    outputs = map_structure(lambda value: Value(value.shape, value.dtype, layer=b.call_name), block.outputs)
+    target = b.parts.modules.setdefault("", Module(block, layer=b.layer.name))
+    if not isinstance(target, Module):
+        raise UntranslatableError("has both a module and a parameter")
+    b.ops.append(Op(target, tuple(given), {}, outputs, "fixed", b.call_name))
+    return outputs
+
+
+def build_block(graph: Graph, given: list[Value], around: Parts) -> Block:
+    """The class for a nested model: its own inputs, with the sizes that its only call is sure of."""
+    inputs = [
+        Value(known_sizes(declared.shape, value.shape, around.shared), declared.dtype, layer=declared.name)
+        for declared, value in zip(graph.inputs, given, strict=True)
+    ]
+    ops: list[Op] = []
+    outputs = build_calls(graph, inputs, ops, around)
+    return Block(graph.name, inputs, [declared.name for declared in graph.inputs], ops, outputs)
+
+
+def known_sizes(declared: Shape, given: Shape, shared: bool) -> Shape:
+    """The declared shape; a size that it leaves open is taken from the call, if that is the only one."""
+    if shared or len(declared) != len(given):
+        return declared
+    return tuple(size if size is not None else other for size, other in zip(declared, given, strict=True))
+
+
+def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], around: Parts) -> Any:
+    """Translate the calls of a nested model onto `ops`; returns its outputs."""
+    counts = Counter(id(call.layer) for call in graph.calls)
+    known: dict[Ref, Any] = {Ref(i.name): value for i, value in zip(graph.inputs, inputs, strict=True)}
+    for call in graph.calls:
+        parts = around.child(call.layer, call.layer.path or call.layer.name, shared=counts[id(call.layer)] > 1)
+        args, kwargs = resolve(call.args, known), resolve(call.kwargs, known)
+        try:
+            output = apply_layer(Builder(ops, parts, call.name), args, kwargs)
+        except UntranslatableError as error:
+            raise UntranslatableError(f"{call.layer.name} ({call.layer.kind}) inside it: {error}") from error
+        known.update(outputs_of(call.name, output))
+    return resolve(graph.outputs, known)
+
+
+def outputs_of(call: str, output: Any) -> dict[Ref, Any]:
+    """Each output tensor of a call under its reference."""
+    return {Ref(call, index): value for index, value in enumerate(values(output))}
+
+
+def resolve(structure: Any, known: dict[Ref, Any]) -> Any:
+    """The structure with each reference replaced by its value."""
+    return map_structure(lambda leaf: known[leaf] if isinstance(leaf, Ref) else leaf, structure)

@@ -1,0 +1,38 @@
+"""What belongs to one layer: its variables and modules, made once however often it is called."""
+
+from __future__ import annotations
+
+from k2t.graph import Layer
+from k2t.program import Block, Module, Parameter, Variable
+
+
+class Parts:
+    """What belongs to one layer and is made once, however often the layer is called.
+
+    Attributes:
+        layer: the layer.
+        owner: its name and those of the layers around it, outermost first.
+        key: where a `.keras` archive keeps its weights, relative to the outermost layer.
+        trainable: its flag and those of the layers around it.
+        block: for a nested model, the class that it becomes.
+        variables: those declared so far, those of wrapped layers included, in Keras's order.
+        shared: whether it is called several times, perhaps with inputs of several sizes.
+    """
+
+    def __init__(self, layer: Layer, around: Parts | None = None, key: str = "", shared: bool = False) -> None:
+        self.layer = layer
+        self.owner: tuple[str, ...] = (*around.owner, layer.name) if around else (layer.name,)
+        self.key: str = "/".join(part for part in (around.key if around else "", key) if part)
+        self.trainable: bool = layer.trainable and (around is None or around.trainable)
+        self.shared: bool = shared or (around is not None and around.shared)
+        self.variables: list[Variable] = around.variables if around else []
+        self.modules: dict[str, Module | Parameter] = {}
+        self.declared: dict[str, Variable] = {}
+        self.children: dict[str, Parts] = {}
+        self.block: Block | None = None
+
+    def child(self, layer: Layer, key: str, shared: bool = False) -> Parts:
+        """The parts of a layer inside this one, kept in an archive below `key`."""
+        if key not in self.children:
+            self.children[key] = Parts(layer, self, key, shared)
+        return self.children[key]

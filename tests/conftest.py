@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import parity  # noqa: F401 - sets the backend before Keras is imported
+import pytest
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """Keras 3 on TensorFlow."""
+    import keras
+
+    return keras
+
+
+@pytest.fixture
+def float64(keras: Any) -> Iterator[None]:
+    """Layers made in the test compute in float64."""
+    keras.backend.clear_session()
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx("float32")

@@ -1,0 +1,148 @@
+"""Builds Keras models from examples and compares the emitted module with them, in float64."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+
+import k2t
+from k2t.rules.base import Example
+
+TOLERANCE = 1e-9
+SIZES = (7, 8, 11)
+_counter = itertools.count()
+
+
+def load_net(path: Path) -> ModuleType:
+    """Import an emitted file, as its user would."""
+    name = f"net_{next(_counter)}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def randomize(model: Any, seed: int = 0) -> None:
+    """Every weight at random; variances positive."""
+    rng = np.random.default_rng(seed)
+    for variable in model.weights:
+        values = rng.normal(0, 0.5, variable.shape)
+        path = getattr(variable, "path", variable.name)
+        if "variance" in path or "var" in path.rsplit("/", 1)[-1]:
+            values = np.abs(values) + 0.5
+        variable.assign(values.astype(variable.dtype if isinstance(variable.dtype, str) else variable.dtype.name))
+
+
+def run(net: Any, result: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of the emitted module in Keras's order of axes."""
+    import torch
+
+    tensors = []
+    for array, info in zip(inputs, result.inputs, strict=True):
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        tensors.append(tensor.permute(info.permute) if info.permute else tensor)
+    with torch.no_grad():
+        output = net(*tensors)
+    outputs = (
+        list(output.values()) if isinstance(output, dict) else list(output) if isinstance(output, tuple) else [output]
+    )
+    assert len(outputs) == len(result.outputs)
+    arrays = []
+    for tensor, info in zip(outputs, result.outputs, strict=True):
+        if info.permute:
+            tensor = tensor.permute([info.permute.index(axis) for axis in range(tensor.ndim)])
+        arrays.append(tensor.numpy())
+    return arrays
+
+
+def assert_close(got: np.ndarray, want: np.ndarray) -> None:
+    """Within 1e-9 of the scale of `want`, shape and NaNs included."""
+    assert got.shape == want.shape
+    if want.dtype.kind in "biu":
+        np.testing.assert_array_equal(got, want)
+        return
+    scale = max(float(np.nanmax(np.abs(want), initial=0)), 1e-30)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    error = float(np.nanmax(np.abs(got - want), initial=0)) / scale
+    assert error <= TOLERANCE, f"error {error:.2e} of the scale {scale:.3g}"
+
+
+def shapes_of(example: Example, size: int) -> list[tuple[int, ...]]:
+    """Concrete input shapes: `size`, `size` + 1, … where the example leaves them open."""
+    return [tuple(size + i if n is None else n for i, n in enumerate(shape)) for shape in example.shapes]
+
+
+def inputs_of(example: Example, size: int, batch: int) -> list[np.ndarray]:
+    """Random inputs for an example."""
+    rng = np.random.default_rng(size + batch)
+    if example.integers:
+        return [rng.integers(0, example.integers, (batch, *s)).astype("int32") for s in shapes_of(example, size)]
+    arrays = [rng.normal(0, 1, (batch, *s)) for s in shapes_of(example, size)]
+    if example.mask:
+        for array in arrays:
+            array[0, -2:] = 0
+            array[-1, 1] = 0
+            array[1, 0] = 0
+    return arrays
+
+
+def build(keras: Any, kind: str, example: Example) -> Any:
+    """A Keras model with one layer of the example's configuration; wrapped layers are given as (kind, options)."""
+    dtype = "int32" if example.integers else "float64"
+    inputs = [keras.Input(shape, dtype=dtype, name=f"in{i}") for i, shape in enumerate(example.shapes)]
+    tensors = [keras.layers.Masking()(x) for x in inputs] if example.mask else inputs
+    layer = make_layer(keras, kind, example.options)
+    outputs = layer(tensors[0] if len(tensors) == 1 else tensors, **example.calls)
+    return keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs)
+
+
+def make_layer(keras: Any, kind: str, options: dict[str, Any]) -> Any:
+    """A Keras layer; an option that is a (kind, options) pair becomes a layer."""
+    made = {
+        key: make_layer(keras, *value)
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
+        else value
+        for key, value in options.items()
+    }
+    return getattr(keras.layers, kind)(**made)
+
+
+def check_example(keras: Any, kind: str, example: Example, folder: Path) -> None:
+    """Save, convert, load, compare for several sizes and batches."""
+    model = build(keras, kind, example)
+    randomize(model)
+    path = folder / "model.keras"
+    model.save(path)
+    result = k2t.convert(path)
+    result.write(folder / "net.py")
+    net = load_net(folder / "net.py").load().double()
+    open_sizes = any(None in shape for shape in example.shapes)
+    for size in SIZES if open_sizes else SIZES[:1]:
+        for batch in (2, 3):
+            inputs = inputs_of(example, size, batch)
+            want = model(inputs[0] if len(inputs) == 1 else inputs, training=False)
+            wanted = [np.asarray(item) for item in flatten(want)]
+            for got, expected in zip(run(net, result, inputs), wanted, strict=True):
+                assert_close(got, expected)
+
+
+def flatten(structure: Any) -> list[Any]:
+    """The tensors of nested lists, tuples and dicts, in order."""
+    if isinstance(structure, dict):
+        return [leaf for item in structure.values() for leaf in flatten(item)]
+    if isinstance(structure, list | tuple):
+        return [leaf for item in structure for leaf in flatten(item)]
+    return [structure]
