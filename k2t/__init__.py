@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from k2t.errors import K2TError, ParityError, ReadError, UnsupportedError
 
 if TYPE_CHECKING:
-    from k2t.convert import Result, convert
+    from k2t.pipeline import Result, convert
 
 __all__ = ["K2TError", "ParityError", "ReadError", "Result", "UnsupportedError", "convert"]
 
@@ -15,5 +15,5 @@ def __getattr__(name: str) -> Any:
     if name in ("convert", "Result"):
         from importlib import import_module
 
-        return getattr(import_module("k2t.convert"), name)
+        return getattr(import_module("k2t.pipeline"), name)
     raise AttributeError(f"module 'k2t' has no attribute {name!r}")

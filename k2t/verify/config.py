@@ -9,6 +9,11 @@ from k2t.errors import K2TError
 
 FLOATS = {"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"}
 POLICIES = {"Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy"}
+MODELS = {"Model", "Functional", "Sequential", "TensorFlowOpLayer", "TFOpLambda", "SlicingOpLambda", "ClassMethod"}
+KERAS_1_ONLY = {
+    *("Convolution1D", "Convolution2D", "Convolution3D", "AtrousConvolution1D", "AtrousConvolution2D", "Merge"),
+    *("Deconvolution2D", "SeparableConvolution2D", "TimeDistributedDense"),
+}
 NOISE = {"rate", "dropout", "recurrent_dropout", "dropout_rate"}
 
 
@@ -37,6 +42,19 @@ def refuse_lambdas(config: Any, path: str) -> None:
             f"{path}: the reference cannot be run safely: Lambda layer(s) {', '.join(map(str, names))} hold code "
             "from the file. If you trust the file, allow it with --run-source."
         )
+
+
+def layer_classes(config: Any) -> set[str]:
+    """Class names of all layers and models in a configuration; operations of Keras 3 are none."""
+    found = set()
+    for item in [{"layer": config}, *objects(config)]:
+        options = item.get("config", item)
+        listed = options if isinstance(options, list) else item.get("layers", [])  # Keras 1 has a list for a Sequential
+        for layer in [*(listed if isinstance(listed, list) else []), item.get("layer")]:
+            if isinstance(layer, dict) and isinstance(layer.get("class_name"), str):
+                is_operation = str(layer.get("module", "")).startswith("keras.src.ops")
+                found |= set() if is_operation else {layer["class_name"]}
+    return found
 
 
 def with_dtype(config: Any, dtype: str) -> Any:

@@ -16,7 +16,16 @@ SIZES = ((7, 9, 11), (33, 39, 45), (45, 51, 57), (32, 64, 96), (64, 96, 32), (75
 
 # Layers that hand their input's values on, so that tokens stay tokens.
 PASS_THROUGH = {
-    *("Activation", "ActivityRegularization", "Concatenate", "Cropping1D", "Dropout", "Flatten", "GetItem", "InputLayer"),
+    *(
+        "Activation",
+        "ActivityRegularization",
+        "Concatenate",
+        "Cropping1D",
+        "Dropout",
+        "Flatten",
+        "GetItem",
+        "InputLayer",
+    ),
     *("Masking", "Permute", "RepeatVector", "Reshape", "SlicingOpLambda", "SpatialDropout1D", "ZeroPadding1D", "Cast"),
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +36,33 @@ def keras_reference(source: Any, weights: str | Path | None = None, run_source: 
     path = Path(source)
     if not path.exists():
         raise ReadError(f"{path}: no such file")
-    kind, text, version = sniff(path)
-    config = _decode(text, path)
+    kind, content, version = sniff(path)
+    file = ModelFile(path, kind, _decode(content, path), Path(weights) if weights else None, run_source)
     if not run_source:
-        configs.refuse_lambdas(config, str(path))
-    weights = Path(weights) if weights else None
-    if kind == "json" and weights is None:
+        configs.refuse_lambdas(file.config, str(path))
+    if kind == "json" and file.weights is None:
         raise ReadError(f"{path}: an architecture has no weights: name them with --weights")
     legacy = kind != "keras" and not version.startswith("3")
     found = library(legacy)
-    if legacy:
-        return _legacy(found, path, config, weights if kind == "json" else weights or path, version)
-    return KerasReference(found, _modern(found, path, kind, config, weights, run_source))
+    return KerasReference(found, _legacy(found, file) if legacy else _modern(found, file))
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What is to be opened.
+
+    Attributes:
+        kind: `keras`, `h5` or `json`.
+        config: the decoded configuration.
+        weights: a file with the weights, None where `path` has them.
+        run_source: whether code in the file may run.
+    """
+
+    path: Path
+    kind: str
+    config: Any
+    weights: Path | None
+    run_source: bool
 
 
 def sniff(path: Path) -> tuple[str, str, str]:
@@ -95,35 +112,32 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
     return copy
 
 
-def _modern(
-    found: Library, path: Path, kind: str, config: Any, weights: Path | None, run_source: bool
-) -> Callable[[str], Any]:
+def _modern(found: Library, file: ModelFile) -> Callable[[str], Any]:
     """Keras 3's own loader reads the file; copies of it compute in each dtype."""
     loaded: list[Any] = []
 
     def build(dtype: str) -> Any:
         if not loaded:
             with found.floatx("float32"):
-                loaded.append(_load_modern(found, path, kind, weights, run_source))
+                loaded.append(_load_modern(found, file))
         return _in_dtype(found, loaded[0], dtype)
 
     return build
 
 
-def _load_modern(found: Library, path: Path, kind: str, weights: Path | None, run_source: bool) -> Any:
+def _load_modern(found: Library, file: ModelFile) -> Any:
     keras = found.keras
     try:
-        if kind == "json":
-            model = keras.models.model_from_json(path.read_text("utf-8"))
+        if file.kind == "json":
+            model = keras.models.model_from_json(json.dumps(file.config))
         else:
-            with named(path, "model.keras" if kind == "keras" else "model.h5") as link:
-                model = keras.saving.load_model(link, compile=False, safe_mode=not run_source)
-        if weights is not None:
-            _load_weights(model, weights)
-    except K2TError:
-        raise
+            with named(file.path, f"model.{file.kind}") as link:
+                model = keras.saving.load_model(link, compile=False, safe_mode=not file.run_source)
+        if file.weights is not None:
+            _load_weights(model, file.weights)
     except Exception as error:
-        raise K2TError(f"{path}: Keras {keras.__version__} cannot open it: {_reason(error)}") from error
+        refuse_unknown(found, file, error)
+        raise K2TError(f"{file.path}: {found.label} cannot open it: {_reason(error)}") from error
     return model
 
 
@@ -134,29 +148,63 @@ def _load_weights(model: Any, weights: Path) -> None:
         model.load_weights(link)
 
 
-def _legacy(found: Library, path: Path, config: Any, weights: Path | None, version: str) -> KerasReference:
+def _legacy(found: Library, file: ModelFile) -> Callable[[str], Any]:
     """tf-keras builds the configuration and loads the weights; what it cannot open is rebuilt layer by layer."""
-    if weights is None:
-        raise ReadError(f"{path}: no weights")
+    weights = file.weights or file.path
 
     def build(dtype: str) -> Any:
-        made = configs.with_dtype(configs.for_tf_keras(json.loads(json.dumps(config))), dtype)
-        try:
-            model = found.keras.models.model_from_json(json.dumps(made))
-            with named(weights, "model.h5") as link:
+        made = configs.with_dtype(configs.for_tf_keras(copy.deepcopy(file.config)), dtype)
+        with named(weights, "model.h5") as link:
+            try:
+                model = found.keras.models.model_from_json(json.dumps(made))
                 model.load_weights(link)
-        except Exception as error:
-            raise K2TError(f"{path}: tf-keras {found.keras.__version__} cannot open it: {_reason(error)}") from error
-        if _backend(weights) == "theano":
+                backend = _backend(weights)
+            except Exception as error:
+                refuse_unknown(found, file, error)
+                model, backend = _rebuilt(found, file, link, dtype, error)
+        if backend == "theano":
             flip_kernels(model)
         return model
 
-    return KerasReference(found, build)
+    return build
+
+
+def _rebuilt(found: Library, file: ModelFile, link: str, dtype: str, error: Exception) -> tuple[Any, str]:
+    """The model from the graph that k2t reads, and the backend that the reader names or infers."""
+    from k2t.read import read
+    from k2t.verify.rebuild import load_weights, rebuild
+
+    source = read(file.path, weights=file.weights)
+    try:
+        model = rebuild(found.keras, source.graph, dtype)
+        load_weights(model, Path(link))
+    except Exception as second:
+        raise K2TError(
+            f"{file.path}: {found.label} cannot open it ({_reason(error)}), and it cannot be rebuilt: {_reason(second)}"
+        ) from second
+    return model, source.backend
+
+
+def refuse_unknown(found: Library, file: ModelFile, error: Exception) -> None:
+    """Name the layers that the library lacks, where it failed for them.
+
+    Raises:
+        K2TError: there are some.
+    """
+    lacking = configs.layer_classes(file.config) - set(vars(found.keras.layers)) - configs.MODELS
+    lacking -= configs.KERAS_1_ONLY | {name for name in lacking if _registered(found, name)}
+    if lacking:
+        names = ", ".join(sorted(lacking))
+        raise K2TError(f"{file.path}: the reference needs custom layers that {found.label} lacks: {names}") from error
+
+
+def _registered(found: Library, name: str) -> bool:
+    return found.keras.utils.get_registered_object(name) is not None
 
 
 def _backend(weights: Path) -> str:
     with h5py.File(weights) as file:
-        group = file["model_weights"] if "model_weights" in file else file
+        group = file.get("model_weights", file)
         return text(group.attrs.get("backend", file.attrs.get("backend", "")))
 
 

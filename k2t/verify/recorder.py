@@ -106,12 +106,16 @@ def flatten(structure: Any, name: str = "") -> dict[str, Any]:
         items = [(str(index), item) for index, item in enumerate(structure)]
     else:
         return {name or "0": structure}
-    return {
-        path: leaf for key, item in items for path, leaf in flatten(item, f"{name}/{key}" if name else key).items()
-    }
+    return {path: leaf for key, item in items for path, leaf in flatten(item, f"{name}/{key}" if name else key).items()}
 
 
-def trace(model: Any, recorder: Recorder, inputs: Any, numpy: Callable[[Any], Array], compiled: Any = None) -> Trace:
+def trace(
+    model: Any,
+    recorder: Recorder,
+    inputs: Any,
+    numpy: Callable[[Any], Array],
+    compiled: Callable[[Any], Any] | None = None,
+) -> Trace:
     """Call `model` and gather outputs, logits and layers as arrays.
 
     Args:

@@ -171,17 +171,18 @@ def deconvolution(config: Config) -> None:
     if not isinstance(shape, list | tuple) or len(shape) != 4:
         return
     sizes = shape[2:] if config["data_format"] == "channels_first" else shape[1:3]
+    strides = config.get("strides", (1, 1))
     same = config.get("padding") == "same"
-    extra: list[int | None] = []
-    for size, k, s in zip(sizes, config["kernel_size"], config.get("strides", (1, 1)), strict=True):
+    usual, extra = [], []
+    for size, k, s in zip(sizes, config["kernel_size"], strides, strict=True):
         if size is None:
             return
         n = -(-size // s) if same else -(-(size - k + 1) // s)
-        usual = n * s if same else n * s + max(k - s, 0)
-        extra.append(None if size == usual else size - s * (n - 1) - k + (2 * (k // 2) if same else 0))
-    if all(amount is None for amount in extra):
+        usual.append(n * s if same else n * s + max(k - s, 0))
+        extra.append(size - s * (n - 1) - k + (2 * (k // 2) if same else 0))
+    if list(sizes) == usual:
         del config["output_shape"]
-    elif all(amount is not None and 0 <= amount < s for amount, s in zip(extra, config["strides"], strict=True)):
+    elif all(0 <= amount < s for amount, s in zip(extra, strides, strict=True)):
         del config["output_shape"]
         config["output_padding"] = extra
 

@@ -159,9 +159,8 @@ def lstm(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
 
 
 def conv_lstm(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
-    """As an LSTM's, then as a convolution's."""
-    kernel, recurrent, *rest = lstm(layer, arrays, era)
-    return convolution(layer, [kernel], era) + convolution(layer, [recurrent], era) + rest
+    """As a convolution's, then as an LSTM's."""
+    return lstm(layer, [*(convolution(layer, [a], era)[0] if len(a.shape) > 1 else a for a in arrays)], era)
 
 
 def highway(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
