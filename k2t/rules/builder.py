@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from k2t.errors import UntranslatableError
-from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure
+from k2t.errors import Problem, UnsupportedError, UntranslatableError
+from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure, refs
 from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variable, Weight, leaves, values
 from k2t.rules.base import REFUSED, RULES, Rule, broadcast
 from k2t.rules.parts import Parts
@@ -189,11 +189,11 @@ def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
     if len(given) != len(graph.inputs):
         raise UntranslatableError(f"takes {len(graph.inputs)} inputs, is called with {len(given)}")
     if any(value.mask is not None for value in given):
-        return build_calls(graph, given, b.ops, b.parts)
+        return build_calls(graph, given, b.ops, b.parts.of_layer)
     block = b.parts.block or build_block(graph, given, b.parts)
     if any(value.mask is not None for value in values(block.outputs)):
         b.parts.children.clear()
-        return build_calls(graph, given, b.ops, b.parts)
+        return build_calls(graph, given, b.ops, b.parts.of_layer)
     b.parts.block = block
     outputs = map_structure(lambda value: Value(value.shape, value.dtype, layer=b.call_name), block.outputs)
     target = b.parts.modules.setdefault("", Module(block, layer=b.layer.name))
@@ -210,7 +210,7 @@ def build_block(graph: Graph, given: list[Value], around: Parts) -> Block:
         for declared, value in zip(graph.inputs, given, strict=True)
     ]
     ops: list[Op] = []
-    outputs = build_calls(graph, inputs, ops, around)
+    outputs = build_calls(graph, inputs, ops, around.of_layer)
     return Block(graph.name, inputs, [declared.name for declared in graph.inputs], ops, outputs)
 
 
@@ -221,19 +221,52 @@ def known_sizes(declared: Shape, given: Shape, shared: bool) -> Shape:
     return tuple(size if size is not None else other for size, other in zip(declared, given, strict=True))
 
 
-def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], around: Parts) -> Any:
-    """Translate the calls of a nested model onto `ops`; returns its outputs."""
+def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], child: Callable[[Layer, bool], Parts]) -> Any:
+    """Translate the calls of a model onto `ops`; returns its outputs.
+
+    Args:
+        child: the parts of each of its layers; the second argument says whether the layer is called several times.
+
+    Raises:
+        UnsupportedError: names every layer without a translation.
+    """
     counts = Counter(id(call.layer) for call in graph.calls)
     known: dict[Ref, Any] = {Ref(i.name): value for i, value in zip(graph.inputs, inputs, strict=True)}
+    problems: list[Problem] = []
     for call in graph.calls:
-        parts = around.child(call.layer, call.layer.path or call.layer.name, shared=counts[id(call.layer)] > 1)
-        args, kwargs = resolve(call.args, known), resolve(call.kwargs, known)
+        layer = call.layer
         try:
+            if any(ref not in known for ref in refs((call.args, call.kwargs))):
+                check(layer)
+                continue
+            parts = child(layer, counts[id(layer)] > 1)
+            args, kwargs = resolve(call.args, known), resolve(call.kwargs, known)
             output = apply_layer(Builder(ops, parts, call.name), args, kwargs)
+            known.update(outputs_of(call.name, output))
         except UntranslatableError as error:
-            raise UntranslatableError(f"{call.layer.name} ({call.layer.kind}) inside it: {error}") from error
-        known.update(outputs_of(call.name, output))
+            problems.append(Problem(layer.name, layer.kind, str(error)))
+        except UnsupportedError as error:
+            problems += error.problems
+    if problems:
+        raise UnsupportedError(list(dict.fromkeys(problems)))
     return resolve(graph.outputs, known)
+
+
+def check(layer: Layer) -> None:
+    """What can be said of a layer whose inputs are not known, because another layer has no translation."""
+    if layer.graph is None:
+        find_rule(layer).arguments(layer)
+        return
+    problems: list[Problem] = []
+    for inner in layer.graph.layers():
+        try:
+            check(inner)
+        except UntranslatableError as error:
+            problems.append(Problem(inner.name, inner.kind, str(error)))
+        except UnsupportedError as error:
+            problems += error.problems
+    if problems:
+        raise UnsupportedError(problems)
 
 
 def outputs_of(call: str, output: Any) -> dict[Ref, Any]:

@@ -36,3 +36,7 @@ class Parts:
         if key not in self.children:
             self.children[key] = Parts(layer, self, key, shared)
         return self.children[key]
+
+    def of_layer(self, layer: Layer, shared: bool) -> Parts:
+        """The parts of a layer of the nested model that this is."""
+        return self.child(layer, layer.path or layer.name, shared)
