@@ -12,6 +12,8 @@ import libcst as cst
 
 from k2t.emit.classes import Place, write_class
 from k2t.emit.copied import copied
+from k2t.emit.forward import input_arguments
+from k2t.emit.syntax import docstring, render
 from k2t.errors import K2TError
 from k2t.program import Block, Code, Module, Value, leaves, values
 
@@ -70,8 +72,6 @@ def write_file(blocks: Sequence[Block], header: Header, dtype: str = "float32") 
 
 def module_docstring(main: Block, header: Header, digest: str) -> str:
     """Provenance, and the tensors at the border."""
-    from k2t.emit.syntax import docstring, render
-
     version = f" (Keras {header.keras_version})" if header.keras_version else ""
     lines = [
         f"{main.name}, converted by k2t {header.k2t_version} from {header.source}{version}.",
@@ -86,10 +86,11 @@ def module_docstring(main: Block, header: Header, digest: str) -> str:
 
 def summary(block: Block) -> str:
     """The docstring of a class: shapes of its inputs and outputs, as PyTorch sees them."""
-    rows = [f"{name}: {shape_text(block, value)}" for name, value in zip(block.input_names, block.inputs, strict=True)]
+    shapes = [shape_text(block, value) for value in block.inputs]
+    if len(shapes) > 1:
+        shapes = [f"{name} {shape}" for name, shape in zip(input_arguments(block), shapes, strict=True)]
     results = [shape_text(block, value) for value in values(block.outputs)]
-    inputs = ", ".join(rows)
-    return f"{inputs} -> {', '.join(results)}."
+    return f"{', '.join(shapes)} -> {', '.join(results)}."
 
 
 def shape_text(block: Block, value: Value) -> str:

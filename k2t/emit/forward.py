@@ -174,10 +174,22 @@ class Forward:
 
 
 def reads_well(producer: Op, consumer: Op) -> bool:
-    """Whether a person would nest the two: no operator inside a method call, no long chains of methods."""
-    if isinstance(consumer.target, str) and consumer.target.startswith((".", "[")):
-        return isinstance(producer.target, str) and producer.target.startswith(".")
-    return True
+    """Whether a person would nest the two: a statement ends where the next layer with weights begins."""
+    if isinstance(consumer.target, str):
+        return not consumer.target.startswith((".", "[")) or moves(producer)
+    return moves(producer) or not consumer.target.weights or is_normalization(consumer.target)
+
+
+def moves(op: Op) -> bool:
+    """Whether the operation only moves elements, or drops some."""
+    if isinstance(op.target, Module):
+        return isinstance(op.target.call, str) and op.target.call.startswith("nn.Dropout")
+    return op.target.startswith(".") or op.target == "F.pad"
+
+
+def is_normalization(module: Module) -> bool:
+    """Whether it belongs to the layer in front of it."""
+    return isinstance(module.call, str) and "Norm" in module.call
 
 
 def input_arguments(block: Block) -> list[str]:

@@ -20,6 +20,8 @@ register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_ex
 state_dict to to_empty train training type xpu zero_grad reset_states init_weights
 """
 RESERVED = frozenset(MODULE_ATTRIBUTES.split())
+# Names that Keras gives to models that have none.
+AUTOMATIC = re.compile(r"(sequential|model|functional)(_\d+)?")
 
 
 def identifier(name: str, fallback: str = "layer") -> str:
@@ -52,8 +54,9 @@ class Namespace:
         taken: those that are not to be had.
     """
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
+    def __init__(self, taken: Iterable[str] = (), separator: str = "_") -> None:
         self.taken = set(taken)
+        self.separator = separator
         self.counts: dict[str, int] = {}
 
     def claim(self, wish: str) -> str:
@@ -61,15 +64,15 @@ class Namespace:
         name = wish
         while name in self.taken:
             self.counts[wish] = self.counts.get(wish, 0) + 1
-            name = f"{wish.rstrip('_')}_{self.counts[wish]}"
+            name = f"{wish.rstrip('_')}{self.separator}{self.counts[wish]}"
         self.taken.add(name)
         return name
 
 
 def name_everything(main: Block, wish: str | None) -> list[Block]:
     """Name classes and attributes; returns all blocks, each after those that it uses."""
-    classes = Namespace({"F", "Tensor", "Path", "Sequential", "NamedTuple", "Any"})
-    main.name = classes.claim(class_name(wish or main.name))
+    classes = Namespace({"F", "Tensor", "Path"}, separator="")
+    main.name = classes.claim(class_name(wish or ("Net" if AUTOMATIC.fullmatch(main.name) else main.name)))
     blocks: list[Block] = []
     collect(main, blocks)
     for block in blocks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -81,7 +81,7 @@ class Rewriter:
             self.add_permute(op, replaced, inner, outer)
             return
         convert = converter(inner, outer, replaced, self.order)
-        args, kwargs = map_structure(convert, op.args), map_structure(convert, op.kwargs)
+        args, kwargs = tuple(spread(op.args, convert)), map_structure(convert, op.kwargs)
         target = op.target
         self.ops.append(replace(op, target=target, args=args, kwargs=kwargs))
 
@@ -182,6 +182,15 @@ def converter(
         return written[type(leaf)](leaf) if type(leaf) in written else leaf
 
     return convert
+
+
+def spread(args: tuple[Any, ...], convert: Callable[[Any], Any]) -> Iterator[Any]:
+    """The arguments converted; sizes one by one, as in `x.reshape(-1, 3, 4)`."""
+    for arg in args:
+        if isinstance(arg, Sizes):
+            yield from convert(arg)
+        else:
+            yield map_structure(convert, arg)
 
 
 def padding_argument(pairs: list[tuple[int, int]]) -> tuple[int, ...]:
