@@ -176,7 +176,7 @@ class Forward:
 def reads_well(producer: Op, consumer: Op) -> bool:
     """Whether a person would nest the two: a statement ends where the next layer with weights begins."""
     if isinstance(consumer.target, str):
-        return not consumer.target.startswith((".", "[")) or moves(producer)
+        return moves(producer) or not (consumer.target.startswith((".", "[")) or consumer.target == "F.pad")
     return moves(producer) or not consumer.target.weights or is_normalization(consumer.target)
 
 

@@ -34,7 +34,7 @@ def decide(block: Block, boundary: str) -> None:
         constrain(labels, number, op, keras, first)
     flatten_only_into_linear(labels, block)
     chosen = solve(labels, block, boundary)
-    Rewriter(block, labels, chosen).run()
+    Rewriter(block, labels, chosen).run(boundary)
 
 
 def constrain(labels: Labels, number: int, op: Op, keras: int, first: int) -> None:

@@ -52,12 +52,16 @@ class Rewriter:
         position = 2 if value in self.labels.frames else 1
         return (*range(position), value.rank - 1, *range(position, value.rank - 1))
 
-    def run(self) -> None:
-        """Rewrite the whole block in place."""
+    def run(self, boundary: str) -> None:
+        """Rewrite the whole block in place; `boundary` as for `decide`."""
         for value in self.block.inputs:
             self.order[value] = self.wanted(value, self.labels.makes[value])
         for number, op in enumerate(self.block.ops):
             self.rewrite(number, op)
+        if boundary == "keras":
+            self.block.outputs = map_structure(
+                lambda value: self.permuted(value, tuple(range(value.rank))), self.block.outputs
+            )
         self.block.ops = self.ops
         self.block.layouts = self.order
 
