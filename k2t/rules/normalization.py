@@ -45,6 +45,8 @@ def batch_normalization(
     center: bool = True,
     scale: bool = True,
     renorm: bool = False,
+    renorm_clipping: Any = None,
+    renorm_momentum: float = 0.99,
     synchronized: bool = False,
     training: bool | None = None,
 ) -> Value:
