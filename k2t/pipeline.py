@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from k2t import __version__ as VERSION
 from k2t.emit.file import Emitted, Header, write_file
 from k2t.emit.weights import Entry, entries, write
 from k2t.graph import Source
@@ -17,7 +19,6 @@ from k2t.program import Block, Module, Value, values
 from k2t.read import read
 from k2t.rules.translate import translate
 
-VERSION = "0.1.0"
 WIDTHS = ("bfloat16", "float16", "float32", "float64")
 
 
@@ -59,15 +60,21 @@ class Result:
     tensors: list[Entry] = field(repr=False)
     metadata: dict[str, str] = field(repr=False)
 
-    def write(self, path: str | Path) -> Path:
-        """Write net.py and net.safetensors beside it: both whole, or neither. Returns the path of the weights."""
+    def write(self, path: str | Path, advance: Callable[[int], object] = lambda size: None) -> Path:
+        """Write net.py and net.safetensors beside it: both whole, or neither. Returns the path of the weights.
+
+        Args:
+            path: of net.py.
+            advance: is told the size of each tensor when it is written, in bytes.
+        """
         path = Path(path)
         weights = path.with_suffix(".safetensors")
+        metadata = self.metadata | {"k2t.source": relative(Path(self.origin), path.parent)}
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".k2t-") as folder:
             code, data = Path(folder) / "code", Path(folder) / "data"
-            code.write_text(self.source)
+            code.write_text(self.source, "utf-8")
             with data.open("wb") as file:
-                write(file, self.tensors, self.metadata)
+                write(file, self.tensors, metadata, advance)
             os.replace(data, weights)
             os.replace(code, path)
         return weights
@@ -143,6 +150,14 @@ def describe(model: Source, main: Block, emitted: Emitted, sha256: str) -> Resul
         tensors=tensors,
         metadata=metadata,
     )
+
+
+def relative(path: Path, folder: Path) -> str:
+    """Where `k2t check` finds the source: relative to the generated file; its name alone if they share no folder."""
+    places = path.resolve(), folder.resolve()
+    if places[0].anchor != places[1].anchor or places[0].parts[:2] != places[1].parts[:2]:
+        return path.name
+    return Path(os.path.relpath(*places)).as_posix()
 
 
 def _product(shape: tuple[int, ...]) -> int:

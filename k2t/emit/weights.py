@@ -7,7 +7,7 @@ Format: 8 bytes length, a JSON header, then the tensors' bytes in the order of t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -94,8 +94,14 @@ def header(tensors: Iterable[Entry], metadata: Mapping[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def write(file: BinaryIO, tensors: list[Entry], metadata: Mapping[str, str]) -> None:
-    """Write a whole safetensors file."""
+def write(
+    file: BinaryIO,
+    tensors: list[Entry],
+    metadata: Mapping[str, str],
+    advance: Callable[[int], object] = lambda size: None,
+) -> None:
+    """Write a whole safetensors file; `advance` is told the size of each tensor when it is written, in bytes."""
     file.write(header(tensors, metadata))
     for tensor in tensors:
-        file.write(memoryview(tensor.load()).cast("B"))
+        file.write(tensor.load().data)
+        advance(tensor.size)

@@ -230,6 +230,16 @@ def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], child: Callabl
     Raises:
         UnsupportedError: names every layer without a translation.
     """
+    known, problems = trace_calls(graph, inputs, ops, child)
+    if problems:
+        raise UnsupportedError(problems)
+    return resolve(graph.outputs, known)
+
+
+def trace_calls(
+    graph: Graph, inputs: list[Value], ops: list[Op], child: Callable[[Layer, bool], Parts]
+) -> tuple[dict[Ref, Any], list[Problem]]:
+    """Like `build_calls`, as far as it goes: every output that is known, and what has no translation."""
     counts = Counter(id(call.layer) for call in graph.calls)
     known: dict[Ref, Any] = {Ref(i.name): value for i, value in zip(graph.inputs, inputs, strict=True)}
     problems: list[Problem] = []
@@ -247,9 +257,7 @@ def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], child: Callabl
             problems.append(Problem(layer.name, layer.kind, str(error)))
         except UnsupportedError as error:
             problems += error.problems
-    if problems:
-        raise UnsupportedError(list(dict.fromkeys(problems)))
-    return resolve(graph.outputs, known)
+    return known, list(dict.fromkeys(problems))
 
 
 def check(layer: Layer) -> None:

@@ -1,0 +1,121 @@
+"""What the pre-commit check asks of a generated file: current, unedited, with its weights.
+
+Reads headers and hashes files with the standard library alone, so that it starts at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MARK = b", converted by k2t "
+HEADER = re.compile(
+    r"\w+, converted by k2t \S+ from (?P<source>.+?)(?: \(Keras [^)]*\))?\.\n"
+    r"(?:.*\n)*?source sha256: (?P<sha256>[0-9a-f]{64})\n"
+    r"(?:.*\n)*?code sha256: (?P<code>[0-9a-f]{64})\n"
+)
+LFS_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
+MAX_JSON = 100_000_000  # of a safetensors header, as its own library has it
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What the header of a generated file says.
+
+    Attributes:
+        source: name of the file that it was made from.
+        sha256: of that file.
+        code: sha256 of everything behind the header, as k2t wrote it.
+        body: everything behind the header, as it is now.
+    """
+
+    source: str
+    sha256: str
+    code: str
+    body: str
+
+    @property
+    def edited(self) -> bool:
+        """Whether the code is another than k2t wrote."""
+        return hashlib.sha256(self.body.encode()).hexdigest() != self.code
+
+
+def read_generated(path: Path) -> Generated | None:
+    """The header of a generated file, None for any other file."""
+    with path.open("rb") as file:
+        if MARK not in file.readline(1000):
+            return None
+    text = path.read_text("utf-8", errors="replace")
+    docstring, end, body = text.partition('"""\n\n')
+    try:
+        header = ast.literal_eval(docstring + '"""') if end else ""
+    except (SyntaxError, ValueError):
+        return None
+    found = HEADER.match(header) if isinstance(header, str) else None
+    return Generated(found["source"], found["sha256"], found["code"], body) if found else None
+
+
+def check_generated(path: Path) -> Iterator[str]:
+    """Why a file is not as k2t would write it now, one line for each reason; nothing for a file of another origin."""
+    generated = read_generated(path)
+    if generated is None:
+        return
+    weights = path.with_suffix(".safetensors")
+    metadata = read_metadata(weights) if weights.is_file() else None
+    place = (metadata or {}).get("k2t.source", generated.source)
+    source = path.parent / place
+    again = f"run `k2t convert {place if not source.is_file() else os.path.relpath(source)} -o {path}`"
+    if generated.edited:
+        yield f"{path}: edited by hand since k2t wrote it; move the change to a file of your own and {again}"
+    if source.is_file() and file_sha256(source) != generated.sha256:
+        yield f"{path}: stale, {place} has changed since; {again}"
+    if metadata is None:
+        yield f"{path}: its weights {weights.name} are missing; add them or {again}"
+    elif metadata.get("k2t.source_sha256", generated.sha256) != generated.sha256:
+        yield f"{path}: its weights {weights.name} were made from another source; {again}"
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty for a Git LFS pointer, or what is no safetensors file."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(length) if length <= MAX_JSON else b""
+    try:
+        metadata = json.loads(header).get("__metadata__", {})
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file; of a Git LFS pointer, that of the file which it stands for."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if pointer := LFS_POINTER.match(file.read(200)):
+            return pointer[1].decode()
+        file.seek(0)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def python_files(folder: Path) -> Iterator[Path]:
+    """The Python files below a folder: those that Git does not ignore, or all but hidden ones outside of Git."""
+    command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.py"]
+    try:
+        listed = subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        for root, folders, files in os.walk(folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield from (Path(root) / name for name in sorted(files) if name.endswith(".py"))
+        return
+    for name in os.fsdecode(listed).split("\0"):
+        if name and (folder / name).is_file():
+            yield folder / name

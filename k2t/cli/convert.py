@@ -1,0 +1,175 @@
+"""`k2t convert`."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+import sys
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from k2t.check import read_generated
+from k2t.cli.terminal import note, printable, shape_text
+from k2t.errors import K2TError
+
+if TYPE_CHECKING:
+    from k2t.pipeline import Result, Tensor
+    from k2t.verify import Parity
+
+SLOW_WRITE = 100_000_000  # bytes that take about a second
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; the weights go beside it.  [default: SOURCE's name with .py, in the current folder]",
+)
+@click.option("--class-name", help="Name of the class.  [default: the model's name]")
+@click.option("--weights", help="The file of the weights, where SOURCE is an architecture alone.")
+@click.option(
+    "--layout",
+    type=click.Choice(["torch", "keras"]),
+    default="torch",
+    show_default=True,
+    help="Order of the axes at inputs and outputs; torch is channels first.",
+)
+@click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Compare with Keras afterwards.  [default: if torch, TensorFlow and Keras are installed]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def convert(source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any) -> int:
+    """Convert a Keras model to PyTorch source code.
+
+    Writes a module and its weights, as safetensors, beside it. SOURCE is a .h5 or .keras file, or an architecture's .json with --weights. Exits with 1 if the module does not
+    compute what Keras computes; the files are kept then.
+    """
+    output = checked(output, source) if output else default_output(source)
+    if verify:
+        require_reference()
+    from k2t.pipeline import convert as run
+
+    result = run(source, **options)
+    weights = write(result, output)
+    parity = compare(output, source, options["weights"], verify)
+    if as_json:
+        click.echo(as_object(result, source, output, weights, parity))
+    else:
+        show(result, output, weights, parity)
+    return 0 if parity is None or parity.ok else 1
+
+
+def default_output(source: str) -> Path:
+    """The name that `import` takes, in the current folder; never a file that somebody wrote or edited."""
+    stem = re.sub(r"\W", "_", Path(source).stem, flags=re.ASCII)
+    if not stem.isidentifier() or keyword.iskeyword(stem):
+        stem = f"net_{stem}"
+    output = checked(Path(f"{stem}.py"), source)
+    if output.exists():
+        generated = read_generated(output)
+        if generated is None or generated.edited:
+            raise K2TError(f"{output}: exists and is not as k2t wrote it; name the file to write with -o")
+    return output
+
+
+def checked(output: Path, source: str) -> Path:
+    """The output, if it can be one."""
+    if output.suffix != ".py":
+        raise K2TError(f"{output}: the output is a Python file and its name must end in .py")
+    if not output.parent.is_dir():
+        raise K2TError(f"{output}: there is no folder {output.parent}; make it first")
+    if output.resolve() == Path(source).resolve():
+        raise K2TError(f"{output}: is the source itself; name another file with -o")
+    return output
+
+
+def write(result: Result, output: Path) -> Path:
+    """Write both files, with a progress bar where that takes long and somebody looks."""
+    total = sum(tensor.size for tensor in result.tensors)
+    if total < SLOW_WRITE or not sys.stderr.isatty():
+        return result.write(output)
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = TextColumn("writing weights"), BarColumn(), DownloadColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        return result.write(output, lambda size: bar.advance(task, size))
+
+
+def require_reference() -> None:
+    """Say what a verification needs."""
+    missing = [name for name in ("torch", "tensorflow") if find_spec(name) is None]
+    if not (find_spec("keras") or find_spec("tf_keras")):
+        missing.append("keras")
+    if missing:
+        raise K2TError(f'cannot verify: {", ".join(missing)} is not installed; run `pip install "k2t[verify]"`')
+
+
+def compare(output: Path, source: str, weights: str | None, verify: bool | None) -> Parity | None:
+    """The parity, None where it was not asked for or there is no reference and nobody insists."""
+    if verify is False:
+        return None
+    try:
+        require_reference()
+        from k2t.verify import verify as run
+
+        return run(output, source, weights=weights)
+    except K2TError as error:
+        if verify:
+            raise
+        note(f"not verified: {error}")
+        return None
+
+
+def as_object(result: Result, source: str, output: Path, weights: Path, parity: Parity | None) -> str:
+    """What `--json` prints."""
+    return json.dumps(
+        {
+            "source": source,
+            "output": str(output),
+            "weights": str(weights),
+            "class_name": result.class_name,
+            "keras_version": result.keras_version,
+            "backend": result.backend,
+            "inputs": [asdict(tensor) for tensor in result.inputs],
+            "outputs": [asdict(tensor) for tensor in result.outputs],
+            "layers": result.layers,
+            "parameters": result.parameters,
+            "parity": json.loads(parity.to_json()) if parity else None,
+        }
+    )
+
+
+def show(result: Result, output: Path, weights: Path, parity: Parity | None) -> None:
+    """The result for people."""
+    origin = f"Keras {result.keras_version or 'of unknown version'}"
+    lines = [
+        f"{output}: {result.class_name}, {result.layers} layers, {result.parameters:,} parameters, from {origin}",
+        f"{weights}: its weights",
+        *(f"  input   {line(tensor)}" for tensor in result.inputs),
+        *(f"  output  {line(tensor)}" for tensor in result.outputs),
+    ]
+    click.echo(printable("\n".join(lines)))
+    if parity is None:
+        return
+    from k2t.verify.report import summary
+
+    click.echo(printable(summary(parity)))
+    if not parity.ok:
+        note(f"The files are kept; `k2t verify {output} {result.origin}` shows every layer.")
+
+
+def line(tensor: Tensor) -> str:
+    """One input or output: its name, its shape, and how it lies in Keras where that differs."""
+    text = f"{tensor.name}  {tensor.dtype} {shape_text(tensor.torch_shape)}"
+    return text if tensor.permute is None else f"{text}, in Keras {shape_text(tensor.keras_shape)}"
