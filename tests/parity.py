@@ -18,7 +18,7 @@ import numpy as np
 
 import k2t
 from k2t.rules.base import Example
-from k2t.verify.exact import exact_activations
+from k2t.verify.exact import float64_kernels
 
 TOLERANCE = 1e-9
 SIZES = (7, 8, 11)
@@ -146,7 +146,7 @@ def reference(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
     def compute(arguments: list[Any]) -> Any:
         return model(arguments[0] if len(arguments) == 1 else arguments, training=False)
 
-    with exact_activations():
+    with float64_kernels():
         try:
             outputs = compute(inputs)
         except (tf.errors.NotFoundError, tf.errors.UnimplementedError):

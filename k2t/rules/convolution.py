@@ -330,7 +330,6 @@ rule(
     examples=[
         example((9, 3), filters=4, kernel_size=3),
         example((9, 3), filters=4, kernel_size=3, strides=2, padding="same", depth_multiplier=2, activation="relu"),
-        example((9, 3), filters=4, kernel_size=3, padding="causal"),
     ],
 )(separable(1))
 rule(

@@ -67,7 +67,7 @@ _IMAGE = (9, 8, 7)
 for _rank in (1, 2, 3):
     _shape = (*_IMAGE[:_rank], 3)
     _examples = [
-        example(_shape),
+        example(_shape, pool_size=2),
         example(_shape, pool_size=2, padding="same"),
         example(_shape, pool_size=3, strides=2, padding="same"),
         example(_shape, pool_size=2, strides=1, padding="same"),

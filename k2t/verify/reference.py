@@ -14,6 +14,7 @@ import numpy as np
 
 from k2t.errors import K2TError
 from k2t.graph import Array
+from k2t.verify.exact import float64_kernels
 from k2t.verify.inputs import InputSpec, generate, sizes, specs
 from k2t.verify.nodes import graph_of, structure
 from k2t.verify.parity import Dtype, Trace
@@ -105,7 +106,7 @@ class KerasReference:
     def model(self, dtype: Dtype) -> tuple[Any, Recorder]:
         """The model of that dtype and the recorder that is attached to it."""
         if dtype not in self._models:
-            with self.library.floatx(dtype):
+            with self.library.floatx(dtype), float64_kernels():
                 model = self.build(dtype)
             if graph_of(model) is None:
                 raise K2TError(f"the reference {model.name} ({type(model).__name__}) is not a functional model")
@@ -143,7 +144,7 @@ class KerasReference:
         wanted = specs(model)
         cast = [a.astype(s.dtype) if s.dtype != "string" else a for a, s in zip(arrays, wanted, strict=True)]
         tensors = self.library.tree.pack_sequence_as(structure(model, "inputs"), [tf.constant(a) for a in cast])
-        with self.library.floatx(dtype):
+        with self.library.floatx(dtype), float64_kernels():
             try:
                 made = trace(model, recorder, tensors, as_numpy, self._compiler(model))
             except Exception as error:
