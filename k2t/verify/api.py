@@ -75,11 +75,12 @@ def verify(
         step("running the module")
         actual = {each: candidate.run([spec.name for spec in specs], arrays, each) for each in wanted}
         step("comparing")
+        layers = list(layer_rows(actual, expected, reference.kinds))
         return Parity(
             str(net),
             source if isinstance(source, str) else str(getattr(source, "name", source)),
-            tuple(output_rows(actual, expected)),
-            tuple(layer_rows(actual, expected, reference.kinds)),
+            (*output_rows(actual, expected), *(row for row in layers if row.kind == "logits")),
+            tuple(row for row in layers if row.kind != "logits"),
             reference.label,
             device,
         )

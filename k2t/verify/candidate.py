@@ -1,9 +1,8 @@
-"""The emitted module: loaded, instrumented in memory, run."""
+"""The emitted module: loaded from its file, run."""
 
 from __future__ import annotations
 
 import ast
-import copy
 import json
 import types
 from collections.abc import Iterator
@@ -16,10 +15,9 @@ import numpy as np
 
 from k2t.errors import K2TError, ReadError
 from k2t.graph import Array
+from k2t.verify.observe import RECORD, Observer, entries, in_keras_order, instrumented, order
 from k2t.verify.parity import Dtype, Trace
 from k2t.verify.recorder import flatten
-
-RECORD = "__k2t_record__"
 
 
 @dataclass(frozen=True)
@@ -35,45 +33,27 @@ class Port:
     permute: tuple[int, ...] | None
 
 
-@dataclass(frozen=True)
-class Entry:
-    """Where the output of a Keras call lies.
-
-    Attributes:
-        layer: Keras's name of the call in its model.
-        module: path of the module whose `forward` or `logits` computes it.
-        statement: index in that body of the statement after which it is ready.
-        variable: the local variable that holds it then.
-    """
-
-    layer: str
-    module: str
-    statement: int
-    variable: str
-    permute: tuple[int, ...] | None
-
-
 class Candidate:
     """A net.py and the weights beside it.
 
     Attributes:
         metadata: of the safetensors file.
+        inputs, outputs: in Keras's order.
     """
 
     def __init__(self, net: Path, device: str = "cpu") -> None:
         self.net = net
         self.device = device
         self.metadata = read_metadata(net.with_suffix(".safetensors"))
-        self.inputs = [_port(item) for item in json.loads(self.metadata["k2t.inputs"])]
-        self.outputs = [_port(item) for item in json.loads(self.metadata["k2t.outputs"])]
-        self.entries: dict[tuple[str, int], list[Entry]] = {}
-        for item in json.loads(self.metadata.get("k2t.layers", "[]")):
-            entry = Entry(item["layer"], item["module"], item["statement"], item["variable"], _order(item["permute"]))
-            self.entries.setdefault((entry.module, entry.statement), []).append(entry)
+        try:
+            self.inputs = _ports(self.metadata["k2t.inputs"])
+            self.outputs = _ports(self.metadata["k2t.outputs"])
+            self._entries = entries(self.metadata.get("k2t.layers", "[]"))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ReadError(f"{net.with_suffix('.safetensors')}: its metadata is broken: {error!r}") from error
         self.tree = parse(net)
-        self._records: list[tuple[str, str, tuple[Array, ...]]] = []
 
-    def load(self, instrument: bool = True) -> Any:
+    def load(self, observer: Observer | None = None) -> Any:
         """The module in eval mode, from its own `load()`.
 
         Raises:
@@ -81,8 +61,10 @@ class Candidate:
         """
         namespace = types.ModuleType(self.net.stem)
         namespace.__file__ = str(self.net.resolve())
-        tree = instrumented(self.tree) if instrument else self.tree
-        setattr(namespace, RECORD, self._record)
+        tree = self.tree
+        if observer is not None:
+            tree = instrumented(tree)
+            setattr(namespace, RECORD, observer.record)
         try:
             exec(compile(tree, str(self.net), "exec"), vars(namespace))
             return namespace.load(device=self.device)
@@ -95,22 +77,24 @@ class Candidate:
         Args:
             names: Keras's names of the inputs.
             arrays: the inputs in Keras's order.
+
+        Raises:
+            K2TError: the module does not load or run.
         """
         import torch
 
-        model = self.load()
-        model = model.to(getattr(torch, dtype)).eval()
-        self._records, self._model = [], model
-        self._paths = {id(module): path for path, module in model.named_modules()}
+        observer = Observer(self.tree, self._entries)
+        model = self.load(observer).to(getattr(torch, dtype)).eval()
+        observer.watch(model)
         tensors = self.tensors(names, arrays, dtype)
         with torch.no_grad(), exact_float32():
             try:
-                outputs = model(*tensors)
+                outputs = self._named(model(*tensors))
+                layers = observer.layers()
+                logits = self._named(model.logits(*tensors)) if hasattr(model, "logits") else {}
             except Exception as error:
                 raise K2TError(f"{self.net}: forward fails: {type(error).__name__}: {error}") from error
-            layers = self._claimed()
-            logits = model.logits(*tensors) if hasattr(model, "logits") else {}
-        return Trace(self._named(outputs), self._named(logits) if hasattr(model, "logits") else {}, layers)
+        return Trace(outputs, logits, layers)
 
     def tensors(self, names: list[str], arrays: list[Array], dtype: Dtype) -> list[Any]:
         """The module's inputs on its device: matched by name where the names agree, else by position."""
@@ -123,47 +107,17 @@ class Candidate:
             arrays = [by_name[port.name] for port in self.inputs]
         made = []
         for array, port in zip(arrays, self.inputs, strict=True):
-            floating = "float" in port.dtype
             ordered = array.transpose(port.permute) if port.permute else array
             tensor = torch.from_numpy(np.ascontiguousarray(ordered)).to(self.device)
-            made.append(tensor.to(getattr(torch, dtype if floating else port.dtype)))
+            made.append(tensor.to(getattr(torch, dtype if "float" in port.dtype else port.dtype)))
         return made
 
     def _named(self, outputs: Any) -> dict[str, Array]:
-        if hasattr(outputs, "items"):
-            permutes = {port.name: port.permute for port in self.outputs}
-            return {name: in_keras_order(leaf, permutes.get(name)) for name, leaf in flatten(dict(outputs)).items()}
         leaves = flatten(outputs)
         if len(leaves) != len(self.outputs):
-            raise K2TError(f"{self.net}: returns {len(leaves)} output(s), its metadata names {len(self.outputs)}")
+            raise K2TError(f"returns {len(leaves)} output(s), the metadata names {len(self.outputs)}")
         pairs = zip(leaves.items(), self.outputs, strict=True)
         return {name: in_keras_order(leaf, port.permute) for (name, leaf), port in pairs}
-
-    def _record(self, module: Any, statement: int, variables: dict[str, Any]) -> None:
-        """Called after each statement of the instrumented module."""
-        path = self._paths.get(id(module), "?")
-        for entry in self.entries.get((path, statement), ()):
-            leaves = flatten(variables.get(entry.variable)).values()
-            if all(hasattr(leaf, "detach") for leaf in leaves):
-                arrays = tuple(in_keras_order(leaf, entry.permute) for leaf in leaves)
-                self._claim(path, entry.layer)
-                self._records.append((path, entry.layer, arrays))
-
-    def _claim(self, parent: str, layer: str) -> None:
-        """What modules inside `parent` recorded since its last statement belongs to the call of `layer`."""
-        prefix = f"{parent}." if parent else ""
-        for index in range(len(self._records) - 1, -1, -1):
-            path, name, arrays = self._records[index]
-            if path == parent or not path.startswith(prefix):
-                break
-            self._records[index] = (parent, f"{layer}/{name}", arrays)
-
-    def _claimed(self) -> dict[str, tuple[Array, ...]]:
-        """Layers by the path of their call; what a nested module left unclaimed goes by the module's own name."""
-        named: dict[str, tuple[Array, ...]] = {}
-        for path, name, arrays in self._records:
-            named.setdefault("/".join((*filter(None, path.split(".")), name)), arrays)
-        return named
 
 
 def read_metadata(weights: Path) -> dict[str, str]:
@@ -193,38 +147,6 @@ def parse(net: Path) -> ast.Module:
         raise ReadError(f"{net}: cannot be read: {error}") from error
 
 
-def instrumented(tree: ast.Module) -> ast.Module:
-    """A copy that calls `__k2t_record__(self, index, locals())` after every top-level statement of each class's body.
-
-    The body is that of `logits` where a class has it, since `forward` only adds the last activation, else `forward`.
-    """
-    tree = copy.deepcopy(tree)
-    for item in tree.body:
-        if not isinstance(item, ast.ClassDef):
-            continue
-        methods = {method.name: method for method in item.body if isinstance(method, ast.FunctionDef)}
-        method = methods.get("logits") or methods.get("forward")
-        if method is not None:
-            method.body = list(_with_records(method))
-    return ast.fix_missing_locations(tree)
-
-
-def _with_records(method: ast.FunctionDef) -> Iterator[ast.stmt]:
-    owner = method.args.args[0].arg
-    for index, statement in enumerate(method.body):
-        yield statement
-        if not isinstance(statement, ast.Return):
-            yield ast.parse(f"{RECORD}({owner}, {index}, locals())").body[0]
-
-
-def in_keras_order(tensor: Any, permute: tuple[int, ...] | None) -> Array:
-    """A torch tensor as an array, its axes as Keras has them."""
-    array: Array = tensor.detach().cpu().numpy()
-    if permute and len(permute) == array.ndim:
-        return array.transpose(np.argsort(permute))
-    return array
-
-
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """TF32 keeps 10 bits of a float32's mantissa: a CUDA device that uses it fails for no fault of the module."""
@@ -241,9 +163,5 @@ def exact_float32() -> Iterator[None]:
             backend.allow_tf32 = value
 
 
-def _port(item: dict[str, Any]) -> Port:
-    return Port(item["name"], item["dtype"], _order(item["permute"]))
-
-
-def _order(permute: list[int] | None) -> tuple[int, ...] | None:
-    return None if permute is None else tuple(permute)
+def _ports(text: str) -> list[Port]:
+    return [Port(item["name"], item["dtype"], order(item["permute"])) for item in json.loads(text)]

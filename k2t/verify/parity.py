@@ -78,7 +78,7 @@ class Parity:
     """The result of a verification. `ok` speaks of the outputs; the layers tell where an error comes from.
 
     Attributes:
-        outputs: a row for each output, then for each tensor before a last softmax or sigmoid.
+        outputs: a row for each output, then for each tensor before a last softmax or sigmoid (kind `logits`).
         layers: a row for each Keras call whose value the module holds in a variable, in the module's order.
         reference: the library that computed the reference, such as `keras 3.15.1`.
         device: where the module ran.

@@ -79,6 +79,10 @@ class Recorder:
                 if nested:
                     self._stack.pop()
             self.outputs[path] = list(flatten(outputs).values())
+            last = output_path(layer, graph_of(layer).outputs[0]) if nested else ""
+            if f"{path}/{last}" in self.before:
+                self.outputs[f"{path}/logits"] = [self.before[f"{path}/{last}"]]
+                self.kinds[f"{path}/logits"] = "logits"
             return outputs
 
         return recorded

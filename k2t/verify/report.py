@@ -11,7 +11,7 @@ from k2t.verify.parity import Parity, Row
 if TYPE_CHECKING:
     from rich.table import Table
 
-COLUMNS = ("layer", "kind", "shape", "float64 error", "float32 error", "Keras float32", "")
+COLUMNS = ("layer", "kind", "shape", "float64", "float32", "Keras's float32", "")
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1b1f24 }
@@ -30,7 +30,7 @@ def table(parity: Parity, *, layers: bool = True) -> Table:
 
     made = Table(title=summary(parity), title_style="bold green" if parity.ok else "bold red", title_justify="left")
     for index, column in enumerate(COLUMNS):
-        made.add_column(column, justify="right" if index in (3, 4, 5) else "left", overflow="fold")
+        made.add_column(column, justify="right" if index in (3, 4, 5) else "left", overflow="fold", no_wrap=index > 1)
     for row in parity.layers if layers else ():
         first = row.name == parity.first_diverging
         made.add_row(*map(Text, cells(row, first)), style="" if row.ok else "bold white on red" if first else "red")
@@ -70,7 +70,7 @@ def summary(parity: Parity) -> str:
 def cells(row: Row, first: bool = False) -> tuple[str, ...]:
     """The text of a row, in the order of `COLUMNS`."""
     verdict = row.problem or ("" if row.ok else "first to diverge" if first else "diverges")
-    shape = " x ".join(map(str, row.shape))
+    shape = str(row.shape)
     errors = ("" if error is None else f"{error:.1e}" for error in (row.float64, row.float32, row.keras_float32))
     return (row.name, row.kind, shape, *errors, verdict)
 
