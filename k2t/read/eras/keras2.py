@@ -57,6 +57,9 @@ INERT: dict[tuple[str, str], Any] = {
     ("RandomRotation", "value_range"): ANY,
     ("SeparableConv1D", "groups"): 1,
     ("SeparableConv2D", "groups"): 1,
+    ("SpatialDropout1D", "noise_shape"): None,
+    ("SpatialDropout2D", "noise_shape"): None,
+    ("SpatialDropout3D", "noise_shape"): None,
     ("UpSampling1D", "data_format"): "channels_last",
 }
 
