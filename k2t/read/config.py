@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ INPUT_OPTIONS = frozenset({"batch_input_shape", "batch_shape", "input_dtype", "i
 MODEL_OPTIONS = frozenset(
     {"name", "trainable", "dtype", "layers", "input_layers", "output_layers", "build_input_shape"}
 )
+# Every layer of Keras 3 has these. What has not is an operation, where the file does not name its module.
+LAYER_KEYS = frozenset({"trainable", "dtype"})
 LAYER_MODULE = re.compile(r"(keras|tf_keras|keras_core)\.(src\.)?(layers|models|engine)\b")
 
 
@@ -55,12 +58,13 @@ def read_model(entry: Any, era: Era) -> Model:
         given = Input(f"{layer.name}_input", shape(sizes, layer.name) if sizes else ())
         call = Call(layer.name, layer, (Ref(given.name),))
         return Model(Graph(layer.name, (given,), (call,), Ref(call.name)), (layer,), {})
-    model, layers = reader.model(entry, "the model")
+    model = reader.model(entry, "the model")
+    layers = reader.origins[model].members
     if not model.trainable:
         for layer in layers:
             layer.trainable = False
     graph = model.graph or Graph(model.name, (), (), ())
-    return Model(graph, layers, dict(reader.aliases(layers, "", {})))
+    return Model(graph, layers, reader.locate(layers))
 
 
 def is_model(entry: Entry) -> bool:
@@ -88,28 +92,34 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def give_paths(layers: Iterable[Layer], classes: Iterable[str], prefix: str) -> None:
-    """Where an archive keeps each layer of a list: its class, counted; `dense`, `dense_1`, ..."""
-    used: dict[str, int] = {}
-    for layer, kind in zip(layers, classes, strict=True):
-        name = snake_case(kind)
-        count = used[name] = used.get(name, -1) + 1
-        layer.path = f"{prefix}/{name}_{count}" if count else f"{prefix}/{name}"
+@dataclass(frozen=True)
+class _Origin:
+    """What a configuration says of a layer besides what the layer is.
+
+    Attributes:
+        class_name: as it was when the file was written.
+        identity: a number that is the same wherever the same object appears, or None.
+        members: of a model, its layers.
+    """
+
+    class_name: str
+    identity: Any
+    members: tuple[Layer, ...] = ()
 
 
 class _Reader:
-    """Reads the layers of one model; knows which of them are the same object."""
+    """Reads the layers of one model."""
 
     def __init__(self, era: Era) -> None:
         self.era = era
-        self.identities: dict[Layer, Any] = {}
+        self.origins: dict[Layer, _Origin] = {}
 
     def layer(self, entry: Any, where: str) -> Layer:
         """One serialized layer, with everything inside it."""
         entry = expect(entry, dict, where)
         kind = expect(entry.get("class_name"), str, where)
         if is_model(entry):
-            return self.model(entry, where)[0]
+            return self.model(entry, where)
         config = expect({} if entry.get("config") is None else entry["config"], dict, f"{where} ({kind})")
         name = expect(entry.get("name") or config.get("name") or kind.lower(), str, where)
         options = {key: plain(value) for key, value in config.items()}
@@ -119,19 +129,20 @@ class _Reader:
         dropped = INPUT_OPTIONS | {"dtype"} if dtype else INPUT_OPTIONS
         options = {key: value for key, value in options.items() if key not in dropped}
         kind = kind_of(entry)
+        if self.era.version >= (3,) and "module" not in entry and not LAYER_KEYS & config.keys():
+            kind = f"ops.{kind}"
         if not kind.startswith("ops."):
             kind, options = modern_layer(kind, options, self.era)
         options = {key: self.option(key, value, f"{name}.{key}") for key, value in options.items()}
         layer = Layer(name, kind, options, dtype or "float32", trainable)
-        self.identities[layer] = entry.get("shared_object_id")
+        self.origins[layer] = _Origin(entry["class_name"], entry.get("shared_object_id"))
         return layer
 
     def option(self, key: str, value: Any, where: str) -> Any:
         """A value of a configuration; a layer where it stands for one."""
         if isinstance(value, list):
             items = [self.option(key, item, where) for item in value]
-            if items and all(isinstance(item, Layer) for item in items):
-                give_paths(items, [item["class_name"] for item in value], key)
+            self.locate([item for item in items if isinstance(item, Layer)], key)
             return items
         if not is_serialized(value):
             return value
@@ -139,14 +150,15 @@ class _Reader:
         of_layers = isinstance(module, str) and LAYER_MODULE.match(module)
         if key in WRAPPED or of_layers or (key.endswith("activation") and isinstance(config, dict)):
             layer = self.layer(value, where)
+            self.locate(self.origins[layer].members)
             layer.path = key
             return layer
         if isinstance(config, dict):
             config = {name: self.option(name, item, f"{where}.{name}") for name, item in config.items()}
         return {"class_name": kind_of(value), "config": config}
 
-    def model(self, entry: Entry, where: str) -> tuple[Layer, tuple[Layer, ...]]:
-        """A model as a layer with a graph, and all layers of its configuration."""
+    def model(self, entry: Entry, where: str) -> Layer:
+        """A model as a layer with a graph."""
         config = entry["config"] if isinstance(entry["config"], dict) else {"layers": entry["config"]}
         name = expect(config.get("name") or entry.get("name") or entry["class_name"].lower(), str, where)
         entries = [expect(item, dict, name) for item in config["layers"]]
@@ -158,14 +170,13 @@ class _Reader:
             graph, layers = self.sequential(name, entry, entries)
         options = {key: plain(value) for key, value in config.items() if key not in MODEL_OPTIONS}
         model = Layer(name, kind_of(entry), options, "float32", bool(config.get("trainable", True)), graph)
-        self.identities[model] = entry.get("shared_object_id")
-        return model, layers
+        self.origins[model] = _Origin(entry["class_name"], entry.get("shared_object_id"), layers)
+        return model
 
     def functional(self, name: str, config: Entry, entries: list[Entry]) -> tuple[Graph, tuple[Layer, ...]]:
         """A Functional model; `functional.py` connects its layers."""
         inputs: dict[str, Input] = {}
         layers: dict[str, Layer] = {}
-        classes: list[str] = []
         for entry in entries:
             own = expect(entry.get("name"), str, f"a layer of {name}")
             if own in inputs or own in layers:
@@ -174,9 +185,6 @@ class _Reader:
                 inputs[own] = declared_input(own, expect(entry.get("config"), dict, own))
             else:
                 layers[own] = self.layer(entry, own)
-                classes.append(entry["class_name"])
-        kept = [(layer, kind) for layer, kind in zip(layers.values(), classes, strict=True) if layer.kind[:4] != "ops."]
-        give_paths([layer for layer, _ in kept], [kind for _, kind in kept], "layers")
         graph = connect(name, config, inputs, layers, self.era.version)
         return graph, tuple(layers.values())
 
@@ -198,7 +206,6 @@ class _Reader:
             inputs = (implied_input(entry, first, name),)
             value = Ref(inputs[0].name)
         layers = [self.layer(item, f"a layer of {name}") for item in rest]
-        give_paths(layers, [item["class_name"] for item in rest], "layers")
         taken = {item.name for item in inputs} | {call.name for call in calls}
         for layer, item in zip(layers, rest, strict=True):
             if layer.name in taken and has_name(item):
@@ -225,18 +232,41 @@ class _Reader:
         calls.append(Call(layer.name, layer, ([graph.outputs for graph in graphs],)))
         return inputs, calls, Ref(layer.name)
 
-    def aliases(self, layers: Iterable[Layer], prefix: str, known: dict[Any, str]) -> Iterator[tuple[str, str]]:
-        """Layers that are the same object as one before: an archive keeps the first alone."""
-        for layer in layers:
-            path = f"{prefix}{layer.path}"
-            identity = self.identities.get(layer)
-            if identity is not None and identity in known:
-                yield path, known[identity]
+    def locate(self, layers: Iterable[Layer], around: str = "layers") -> dict[str, str]:
+        """Give each layer of a list, and those inside them, the path where an archive keeps it.
+
+        Returns:
+            Path of each layer that is the same object as one before -> the path of that one: it is kept once.
+        """
+        copies: dict[str, str] = {}
+        pending = [("", iter(layers), dict[str, int]())]
+        known: dict[Any, str] = {}
+        times = Counter(origin.identity for origin in self.origins.values())
+        while pending:
+            prefix, rest, used = pending[-1]
+            layer = next(rest, None)
+            if layer is None:
+                pending.pop()
                 continue
-            if identity is not None:
-                known[identity] = path
-            if layer.graph:
-                yield from self.aliases(layer.graph.layers(), f"{path}/", known)
+            origin = self.origins[layer]
+            # Keras forgets to number the first of two if that is in a nested model; the name is the same.
+            named = (origin.class_name, layer.name)
+            identity = named if times[origin.identity] == 1 else origin.identity
+            original = known.get(identity) if origin.identity is not None else None
+            name = snake_case(origin.class_name)
+            if original is None or self.era.version >= (3,):
+                number = used[name] = used.get(name, -1) + 1
+                layer.path = f"{around}/{name}_{number}" if number else f"{around}/{name}"
+            else:  # tf.keras does not count what it has seen
+                layer.path = f"{around}/{name}_shared_{len(copies)}"
+            path = f"{prefix}{layer.path}"
+            if original is None:
+                known.setdefault(origin.identity, path)
+                known.setdefault(named, path)
+                pending.append((f"{path}/", iter(origin.members), {}))
+            else:
+                copies[path] = original
+        return copies
 
 
 def has_name(entry: Entry) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from k2t.graph import Array, StoredArray
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # An array may declare this much more than the file stores for it: deflate cannot expand more.
 MAX_EXPANSION = 1032
-ALWAYS_ALLOWED = 1 << 26
+ALWAYS_ALLOWED = 1 << 20
 MAX_DEPTH = 64
 
 
@@ -111,18 +112,18 @@ class Store:
     def group(self, parent: h5py.Group, name: str) -> h5py.Group | None:
         """The group of that name, None where there is none."""
         found = self._member(parent, name)
-        return found if isinstance(found, h5py.Group) else None
+        return h5py.Group(found) if isinstance(found, h5py.h5g.GroupID) else None
 
-    def array(self, parent: h5py.Group, name: str) -> StoredArray:
-        """The array of that name.
+    def array(self, parent: h5py.Group, name: str, path: str) -> StoredArray:
+        """The array of that name; `path` is what messages and `StoredArray.name` say.
 
         Raises:
             ReadError: it is missing, lies in another file, or declares a size that the file cannot hold.
         """
         found = self._member(parent, name)
-        if not isinstance(found, h5py.Dataset):
-            raise ReadError(f"{self.label}: the array {parent.name}/{name} is missing; save the model again")
-        return self._stored(found)
+        if not isinstance(found, h5py.h5d.DatasetID):
+            raise ReadError(f"{self.label}: the array {path} is missing; save the model again")
+        return self._stored(found, path)
 
     def arrays(self, parent: h5py.Group, skip: frozenset[str] = frozenset()) -> Iterator[tuple[str, StoredArray]]:
         """Every array below a group with its path; `skip` names members of the group itself to leave out."""
@@ -131,52 +132,67 @@ class Store:
         while stack:
             prefix, group, depth = stack.pop()
             if depth > MAX_DEPTH:
-                raise ReadError(f"{self.label}: groups are nested more than {MAX_DEPTH} deep at {group.name}")
+                raise ReadError(f"{self.label}: groups are nested more than {MAX_DEPTH} deep at {prefix}")
             for name in group:
-                member = None if depth == 0 and name in skip else self._member(group, name)
-                if isinstance(member, h5py.Dataset):
-                    yield prefix + name, self._stored(member)
-                elif isinstance(member, h5py.Group) and (address := h5py.h5o.get_info(member.id).addr) not in seen:
+                path = prefix + name
+                member = None if path in skip else self._member(group, name)
+                if isinstance(member, h5py.h5d.DatasetID):
+                    yield path, self._stored(member, path)
+                elif isinstance(member, h5py.h5g.GroupID) and (address := h5py.h5o.get_info(member).addr) not in seen:
                     seen.add(address)
-                    stack.append((f"{prefix}{name}/", member, depth + 1))
+                    stack.append((f"{path}/", h5py.Group(member), depth + 1))
 
     def _member(self, parent: h5py.Group, name: str) -> Any:
-        found = parent.get(name)
-        if found is not None and h5py.h5o.get_info(found.id).fileno != self._fileno:
+        """The low-level object of that name: with thousands of arrays, h5py's objects take most of the time."""
+        try:
+            found = h5py.h5o.open(parent.id, name.encode("utf-8", "surrogateescape"))
+        except KeyError:
+            return None
+        if h5py.h5o.get_info(found).fileno != self._fileno:
             raise ReadError(f"{self.label}: {parent.name}/{name} points into another file, which is not followed")
         return found
 
-    def _stored(self, dataset: h5py.Dataset) -> StoredArray:
-        where = f"{self.label}: the array {dataset.name}"
-        plist = dataset.id.get_create_plist()
+    def _stored(self, dataset: Any, path: str) -> StoredArray:
+        where = f"{self.label}: the array {path}"
+        plist, shape, dtype = dataset.get_create_plist(), dataset.shape, dataset.dtype
         if plist.get_layout() == h5py.h5d.VIRTUAL or plist.get_external_count():
             raise ReadError(f"{where} lies in another file, which is not followed")
-        if dataset.shape is None:
+        if shape is None:
             raise ReadError(f"{where} is empty; save the model again")
-        stored = dataset.id.get_storage_size()
-        size = dataset.size * dataset.dtype.itemsize
+        stored, size = dataset.get_storage_size(), math.prod(shape) * dtype.itemsize
         if size > max(ALWAYS_ALLOWED, MAX_EXPANSION * stored):
             raise ReadError(f"{where} declares {size:,} bytes where the file stores {stored:,}; it is damaged")
-        dtype, load = self._loader(dataset, plist)
-        return StoredArray(dataset.name.lstrip("/"), dataset.shape, dtype, partial(_checked, load, where))
-
-    def _loader(self, dataset: h5py.Dataset, plist: Any) -> tuple[np.dtype[Any], Callable[[], Array]]:
-        dtype = dataset.dtype
-        if dtype.kind == "V" and dtype.itemsize == 2:  # Keras stores bfloat16 as two opaque bytes
-            return np.dtype(np.float32), lambda: _from_bfloat16(dataset[()])
-        plain = dtype.kind in "fiu" and h5py.h5t.py_create(dtype) == dataset.id.get_type()
         native = dtype.newbyteorder("=")
-        offset = dataset.id.get_offset()
-        if self.extent and plain and plist.get_layout() == h5py.h5d.CONTIGUOUS and offset is not None:
-            if offset + dataset.id.get_storage_size() > self.extent.size:
-                raise ReadError(f"{self.label}: the file ends within the array {dataset.name}; copy it again")
-            return native, partial(_read, self.extent.path, self.extent.start + offset, dtype, dataset.shape)
-        return native, lambda: np.asarray(dataset[()], native)
+        load: Callable[[], Array] = partial(_through_h5py, dataset, native)
+        offset = dataset.get_offset()
+        if dtype.kind == "V" and dtype.itemsize == 2:
+            native, load = np.dtype(np.float32), partial(_bfloat16, dataset)
+        elif self.extent and offset is not None and size == stored and _is_plain(dataset, plist, dtype):
+            if offset + size > self.extent.size:
+                raise ReadError(f"{self.label}: the file ends within the array {path}; copy it again")
+            load = partial(_read, self.extent.path, self.extent.start + offset, dtype, shape)
+        return StoredArray(path, shape, native, partial(_checked, load, where))
+
+
+def _is_plain(dataset: Any, plist: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether the array lies in the file as numpy has it in memory."""
+    contiguous = plist.get_layout() == h5py.h5d.CONTIGUOUS
+    return contiguous and dtype.kind in "fiu" and bool(h5py.h5t.py_create(dtype) == dataset.get_type())
+
+
+def _through_h5py(dataset: Any, dtype: np.dtype[Any]) -> Array:
+    return np.asarray(h5py.Dataset(dataset)[()], dtype)
+
+
+def _bfloat16(dataset: Any) -> Array:
+    """Keras stores bfloat16 as two opaque bytes: the upper half of a float32."""
+    raw = np.asarray(h5py.Dataset(dataset)[()])
+    return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
 
 
 def _read(path: str, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     """The array at `offset`, read without HDF5: a tenth of the time, and other threads may run."""
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     values = np.fromfile(path, dtype, count, offset=offset)
     if values.size != count:
         raise OSError("the file has become shorter")
@@ -188,11 +204,6 @@ def _checked(load: Callable[[], Array], where: str) -> Array:
         return load()
     except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise ReadError(f"{where} cannot be read ({error}); the file is damaged or was changed") from error
-
-
-def _from_bfloat16(raw: Array) -> Array:
-    """Two bytes each, the upper half of a float32."""
-    return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
 
 
 def _decode(value: Any) -> str:

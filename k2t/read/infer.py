@@ -47,8 +47,9 @@ def with_input_shape(graph: Graph) -> Graph:
         return graph
     layer = graph.calls[0].layer
     weights = layer.weights
-    arrays = [] if weights is None else list(weights.flat or (weights.tree or {}).values())
-    if ">" in layer.kind or len(graph.calls) == 1:
+    tree = sorted((weights.tree or {}).items()) if weights else []
+    arrays = [array for _, array in tree] or list(weights.flat or () if weights else ())
+    if ">" in layer.kind:  # no rule will know it, and whoever teaches one may know the shape
         return graph
     if layer.kind not in SHAPES or not arrays:
         raise ReadError(

@@ -54,7 +54,7 @@ def _listed(store: Store, root: h5py.Group, name: str) -> list[StoredArray]:
     if group is None:
         raise ReadError(f"{store.label}: the group of the layer {name!r} is missing; the file is damaged")
     names = store.names(group, "weight_names") or []
-    return [store.array(group, item) for item in names]
+    return [store.array(group, item, f"{name}/{item}") for item in names]
 
 
 def _partners(layers: Sequence[Layer], stored: dict[str, list[StoredArray]], label: str) -> dict[str, str]:
@@ -106,10 +106,10 @@ def _trees(arrays: dict[str, StoredArray], model: Model) -> dict[str, dict[str, 
     for copy, original in model.aliases.items():
         copies.setdefault(original, []).append(copy)
     trees: dict[str, dict[str, StoredArray]] = {}
-    for key, array in arrays.items():
-        for path in (key, *_copied(key, copies)):
-            parts = path.split("/")
-            trees.setdefault("/".join(parts[:2]), {}).setdefault("/".join(parts[2:]), array)
+    copied = {path: array for key, array in arrays.items() for path in _copied(key, copies)}
+    for path, array in {**copied, **arrays}.items():
+        parts = path.split("/")
+        trees.setdefault("/".join(parts[:2]), {})["/".join(parts[2:])] = array
     return trees
 
 
