@@ -52,6 +52,13 @@ def test_theano_is_recognised_by_its_dimension_order() -> None:
     assert Era.guess("1.1.0", "", config) == Era((1, 1, 0), "tensorflow")
 
 
+def test_without_a_dimension_order_the_release_tells_the_backend() -> None:
+    config = [{"class_name": "ZeroPadding2D", "config": {"padding": [1, 1]}}]
+    assert Era.guess("1.0.8", "", config) == Era((1, 0, 8), "theano", data_format="channels_first")
+    assert Era.guess("1.1.0", "", config) == Era((1, 1, 0), "tensorflow")
+    assert Era.guess("2.0.0", "theano", config) == Era((2, 0, 0), "theano")
+
+
 BEFORE_AFTER: list[tuple[Era, str, dict[str, Any], str, dict[str, Any]]] = [
     # Keras 1, layer by layer
     (

@@ -45,7 +45,8 @@ class Era:
         """Like `parse`; what the attributes leave open is taken from the model's configuration.
 
         Files of Keras 1 name no backend, and some of its layers (ZeroPadding2D, UpSampling2D, Cropping2D) do not
-        store the dimension order. Where other layers say "th", it was the default, and that is how Theano was used.
+        store the dimension order. What other layers say was the default; "th" is how Theano was used. Where none
+        does, the release tells: until 1.0.8 the default was Theano with "th", then TensorFlow with "tf".
         """
         era = cls.parse(keras_version, backend)
         version = era.version
@@ -53,9 +54,10 @@ class Era:
             version = (1,)
         if version[:1] != (1,):
             return cls(version, era.backend, era.tf_keras)
-        theano_order = any(node.get("dim_ordering") == "th" for node in nodes(config))
-        data_format = "channels_first" if theano_order else "channels_last"
-        return cls(version, era.backend or ("theano" if theano_order else "tensorflow"), False, data_format)
+        orders = {node.get("dim_ordering") for node in nodes(config)} & {"th", "tf"}
+        first = "th" in orders or (not orders and (1, 0) <= version < (1, 1))
+        data_format = "channels_first" if first else "channels_last"
+        return cls(version, era.backend or ("theano" if first else "tensorflow"), data_format=data_format)
 
     @property
     def keras_1(self) -> bool:
