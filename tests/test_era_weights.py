@@ -9,10 +9,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from k2t.errors import ReadError
 from k2t.graph import Call, Graph, Layer, StoredArray
-from k2t.read.eras import Era, modern_layer, modern_weights
+from k2t.read.eras import Era, keras1, keras2, modern_layer, modern_weights, weights
 
 KERAS_1 = Era((1, 2, 2), "tensorflow")
 KERAS_2 = Era((2, 2, 4), "tensorflow")
@@ -230,9 +232,61 @@ def test_layers_of_a_nested_model_are_converted_in_their_places() -> None:
     assert np.array_equal(modern[8], frozen[0])
 
 
+def test_models_inside_nested_models_are_converted_in_their_places() -> None:
+    lstm_arrays = [random(4, 4), random(4, 4), random(4)] * 4
+    recurrent = Layer("lstm", "LSTM", {"units": 4})
+    frozen = Layer("frozen", "LSTM", {"units": 4}, trainable=False)
+    inner = nested(Layer("dense", "Dense", {"units": 4}), recurrent, frozen, Layer("bn", "BatchNormalization"))
+    first = [random(4, 4), random(4), *lstm_arrays, random(4) + 1, random(4) + 2, random(4, 2), random(2)]
+    rest = [*lstm_arrays, random(4) + 3, random(4) + 4]
+    modern = loaded(nested(inner, Layer("head", "Dense", {"units": 2})), KERAS_1, *first, *rest)
+    gates = [(4, 16), (4, 16), (16,)]
+    shapes = [(4, 4), (4,), *gates, (4,), (4,), (4, 2), (2,), *gates, (4,), (4,)]
+    assert [array.shape for array in modern] == shapes
+    assert np.array_equal(modern[-1], rest[-1])
+
+
 def test_arrays_left_over_in_a_nested_model_are_an_error_that_names_it() -> None:
     with pytest.raises(ReadError, match="inner"):
         modern_weights(nested(Layer("d", "Dense", {"units": 2})), stored(random(4, 2), random(2), random(3)), KERAS_1)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 9)
+    | st.floats()
+    | st.sampled_from(["same", "th", "default", "hard_sigmoid"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["class_name", "units"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+OPTIONS = st.sampled_from(
+    sorted(
+        {*keras1.KEYS, *keras1.KEYS.values(), "axis", "epsilon", "layer", "mode", "nb_row", "nb_col", "output_shape"}
+    )
+)
+KINDS = st.sampled_from(
+    sorted({*keras1.KINDS, *keras1.CHANGES, *keras2.KINDS, *weights.KERAS_1, *weights.KERNELS, "Merge", "MaxPooling2D"})
+)
+ERAS = st.sampled_from([KERAS_1, KERAS_2, KERAS_2_THEANO, KERAS_3, Era((1, 0, 2), "theano"), Era((), "")])
+
+
+@given(
+    kind=KINDS,
+    config=st.dictionaries(OPTIONS, JSON),
+    era=ERAS,
+    shapes=st.lists(st.lists(st.integers(0, 4), max_size=5)),
+)
+@settings(max_examples=300, deadline=None)
+def test_damaged_configurations_and_arrays_pass_through(
+    kind: str, config: dict[str, Any], era: Era, shapes: list[list[int]]
+) -> None:
+    """What is wrong with them, the rules and the binding say; here nothing may fail."""
+    Era.guess("", "", [{"class_name": kind, "config": config}])
+    modern_kind, options = modern_layer(kind, config, era)
+    loaded(Layer("x", modern_kind, options), era, *(np.zeros(shape) for shape in shapes))
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of real files is not here")

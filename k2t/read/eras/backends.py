@@ -40,13 +40,15 @@ def backend_values(kind: str, config: Config, era: Era) -> Config:
 def centred(kind: str, config: Config) -> bool:
     """Whether every backend pads alike for "same": where the window moves by one and has a centre."""
     if kind in POOLING:
-        window, step = sizes(config.get("pool_size", 2)), sizes(config.get("strides") or config.get("pool_size", 2))
-        return set(window) <= {1, 3} and set(step) == {1}
+        window = config.get("pool_size", 2)
+        moves = sizes(config.get("strides") or window)
+        return all(step == 1 for step in moves) and all(size in (1, 3) for size in sizes(window))
     if kind in CONVOLUTIONS | TRANSPOSED:
-        return all(size % 2 for size in sizes(config["kernel_size"])) and set(sizes(config.get("strides", 1))) == {1}
+        odd = all(isinstance(size, int) and size % 2 for size in sizes(config.get("kernel_size")))
+        return odd and all(step == 1 for step in sizes(config.get("strides", 1)))
     return True
 
 
-def sizes(value: Any) -> list[int]:
+def sizes(value: Any) -> list[Any]:
     """A number or a list of numbers as a list."""
     return list(value) if isinstance(value, list | tuple) else [value]

@@ -11,7 +11,7 @@ from typing import Any
 KERAS_1_KEYS = frozenset(
     {"border_mode", "nb_filter", "dim_ordering", "W_regularizer", "inner_activation", "input_dtype"}
 )
-KERAS_1_LAYERS = frozenset({"Merge", "MaxoutDense", "Highway", "TimeDistributedDense"})
+KERAS_1_LAYERS = ("Merge", "MaxoutDense", "Highway", "TimeDistributedDense")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Era:
             version = (1,)
         if version[:1] != (1,):
             return cls(version, era.backend, era.tf_keras)
-        orders = {node.get("dim_ordering") for node in nodes(config)} & {"th", "tf"}
+        orders = [order for node in nodes(config) if (order := node.get("dim_ordering")) in ("th", "tf")]
         first = "th" in orders or (not orders and (1, 0) <= version < (1, 1))
         data_format = "channels_first" if first else "channels_last"
         return cls(version, era.backend or ("theano" if first else "tensorflow"), data_format=data_format)

@@ -102,8 +102,9 @@ def from_keras_1(kind: str, config: Config, era: Era) -> tuple[str, Config]:
             config.pop(key, None)
     kernel_size(config)
     if kind in WITH_DATA_FORMAT:
-        stored = config.get("data_format") or "default"
-        config["data_format"] = {"default": era.data_format, **DATA_FORMATS}.get(stored, stored)
+        stored = config.get("data_format", "default")
+        if isinstance(stored, str):
+            config["data_format"] = {"default": era.data_format, **DATA_FORMATS}.get(stored, stored)
     if kind in CHANGES:
         CHANGES[kind](config)
     return kind, config
@@ -168,23 +169,29 @@ def deconvolution(config: Config) -> None:
     (Keras 3, `compute_conv_transpose_output_shape`); n is what a convolution makes of the wanted output.
     """
     shape = config.get("output_shape")
-    if not isinstance(shape, list | tuple) or len(shape) != 4:
+    first = config["data_format"] == "channels_first"
+    sizes = integers(shape[2:] if first else shape[1:3]) if isinstance(shape, list | tuple) else None
+    kernel, strides = integers(config.get("kernel_size")), integers(config.get("strides", (1, 1)))
+    if not (sizes and kernel and strides):
         return
-    sizes = shape[2:] if config["data_format"] == "channels_first" else shape[1:3]
-    strides = config.get("strides", (1, 1))
     same = config.get("padding") == "same"
     usual, extra = [], []
-    for size, k, s in zip(sizes, config["kernel_size"], strides, strict=True):
-        if size is None:
-            return
+    for size, k, s in zip(sizes, kernel, strides, strict=True):
         n = -(-size // s) if same else -(-(size - k + 1) // s)
         usual.append(n * s if same else n * s + max(k - s, 0))
         extra.append(size - s * (n - 1) - k + (2 * (k // 2) if same else 0))
-    if list(sizes) == usual:
+    if sizes == usual:
         del config["output_shape"]
     elif all(0 <= amount < s for amount, s in zip(extra, strides, strict=True)):
         del config["output_shape"]
         config["output_padding"] = extra
+
+
+def integers(value: Any) -> list[int] | None:
+    """Two positive numbers, or None where it is anything else."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return None
+    return list(value) if all(isinstance(item, int) and item > 0 for item in value) else None
 
 
 CHANGES = {

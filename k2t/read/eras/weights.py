@@ -17,6 +17,8 @@ from k2t.read.eras.era import Era
 
 Arrays = list[StoredArray]
 
+TODAY = Era((3,), "")
+
 
 def modern_weights(layer: Layer, arrays: Sequence[StoredArray], era: Era) -> tuple[StoredArray, ...]:
     """The arrays of a layer of a legacy HDF5 file as today's layer orders and shapes them; nothing is read yet.
@@ -53,43 +55,53 @@ def converted(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
 
 def nested(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """The arrays of a nested model: of all its layers what is trainable, then of all the rest."""
-    trainable: list[Arrays] = []
-    rest: list[Arrays] = []
     layers = [] if layer.graph is None else list(layer.graph.layers())
-    for part, index in ((trainable, 0), (rest, 1)):
+    parts: list[list[Arrays]] = []
+    for trainable in (True, False):
+        parts.append([])
         for sub in layers:
-            count = counts(sub, arrays, era)[index]
-            part.append(arrays[:count])
+            count = stored(sub, arrays, era, trainable)
+            parts[-1].append(arrays[:count])
             arrays = arrays[count:]
     if arrays:
         raise ReadError(f"{layer.name}: the arrays of this nested model cannot be told apart")
     first: Arrays = []
     last: Arrays = []
-    for sub, own, others in zip(layers, trainable, rest, strict=True):
+    for sub, own, others in zip(layers, *parts, strict=True):
         modern = converted(sub, own + others, era)
-        split = len(modern) - len(others) if own else 0
+        split = stored(sub, modern, TODAY, trainable=True)
         first += modern[:split]
         last += modern[split:]
     return first + last
 
 
-def counts(layer: Layer, arrays: Arrays, era: Era) -> tuple[int, int]:
-    """How many arrays a layer stored, trainable and not; `arrays` starts with them."""
+def stored(layer: Layer, arrays: Arrays, era: Era, trainable: bool) -> int:
+    """How many of `arrays`, which start with them, are what `layer` stored among the trainable ones, or the rest."""
+    if layer.trainable:
+        return stored_as(layer, arrays, era, trainable)
+    if trainable:
+        return 0
+    count = stored_as(layer, arrays, era, True)
+    return count + stored_as(layer, arrays[count:], era, False)
+
+
+def stored_as(layer: Layer, arrays: Arrays, era: Era, trainable: bool) -> int:
+    """Like `stored`, whatever the layer's own flag."""
     inner = layer.options.get("layer")
-    if layer.graph is not None:
-        pairs = [counts(sub, arrays, era) for sub in layer.graph.layers()]
-        trainable, rest = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
-    elif isinstance(inner, Layer):
-        times = 2 if layer.kind == "Bidirectional" else 1
-        trainable, rest = (times * count for count in counts(inner, arrays, era))
-    elif layer.kind == "BatchNormalization":
-        trainable, rest = layer.options.get("scale", True) + layer.options.get("center", True), 2
-    elif era.keras_1 and layer.kind in GATES and arrays and arrays[0].shape[-1] == layer.options.get("units"):
-        trainable, rest = 3 * GATES[layer.kind], 0
-    else:
-        trainable, rest = KERNELS.get(layer.kind, 0), 0
-        trainable += layer.kind in WITH_BIAS and bool(layer.options.get("use_bias", True))
-    return (trainable, rest) if layer.trainable else (0, trainable + rest)
+    wrapped = [inner] * (2 if layer.kind == "Bidirectional" else 1) if isinstance(inner, Layer) else []
+    if subs := list(layer.graph.layers()) if layer.graph is not None else wrapped:
+        count = 0
+        for sub in subs:
+            count += stored(sub, arrays[count:], era, trainable)
+        return count
+    if layer.kind == "BatchNormalization":
+        return sum(bool(layer.options.get(key, True)) for key in ("scale", "center")) if trainable else 2
+    if not trainable:
+        return 0
+    units = layer.options.get("filters" if layer.kind == "ConvLSTM2D" else "units")
+    if era.keras_1 and layer.kind in GATES and arrays[:1] and arrays[0].shape[-1:] == (units,):
+        return 3 * GATES[layer.kind]
+    return KERNELS.get(layer.kind, 0) + (layer.kind in WITH_BIAS and bool(layer.options.get("use_bias", True)))
 
 
 def derived(function: Callable[..., Array], shape: tuple[int, ...], *arrays: StoredArray) -> StoredArray:
@@ -119,48 +131,53 @@ def turn(kernel: Array) -> Array:
 
 
 def conv1d(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
-    """(length, 1, in, out) until 1.2, (out, in, length, 1) until 1.1."""
+    """(out, in, length, 1) until 1.0, (length, 1, in, out) since 1.1."""
     kernel, *rest = arrays
-    length = np.ravel(layer.options["kernel_size"])[0]
+    length, filters = layer.options.get("kernel_size"), layer.options.get("filters")
     if len(kernel.shape) != 4:
         return arrays
-    if kernel.shape[:2] != (length, 1) or kernel.shape[3] != layer.options["filters"]:
+    if (kernel.shape[:2], kernel.shape[3]) != ((length, 1), filters):
         kernel = transposed(kernel, (2, 3, 1, 0))
     shape = (kernel.shape[0], *kernel.shape[2:])
-    return [derived(lambda values: values.reshape(shape), shape, kernel), *rest]
+    return [derived(lambda values: values.reshape(shape), shape, kernel), *rest] if kernel.shape[1] == 1 else arrays
 
 
 def convolution(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """(out, in, ...) for channels first."""
-    if layer.options["data_format"] != "channels_first":
+    if layer.options.get("data_format") != "channels_first":
         return arrays
-    kernels = 2 if layer.kind == "SeparableConv2D" else 1
-    rank = len(arrays[0].shape)
-    return [transposed(a, (*range(2, rank), 1, 0)) for a in arrays[:kernels]] + arrays[kernels:]
+    return [transposed(a, (*range(2, len(a.shape)), 1, 0)) if len(a.shape) > 3 else a for a in arrays]
 
 
 def deconvolution(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """(rows, columns, in, out), or (out, in, rows, columns) for channels first; now (rows, columns, out, in)."""
-    first = layer.options["data_format"] == "channels_first"
+    if len(arrays[0].shape) != 4:
+        return arrays
+    first = layer.options.get("data_format") == "channels_first"
     return [transposed(arrays[0], (2, 3, 0, 1) if first else (0, 1, 3, 2)), *arrays[1:]]
 
 
 def gru(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """Kernel, recurrent kernel and bias of each gate in turn: z, r, h."""
-    return [joined(arrays[part::3]) for part in range(3)] if len(arrays) == 9 else arrays
+    return joined_gates(arrays, (0, 1, 2))
 
 
 def lstm(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """Kernel, recurrent kernel and bias of each gate in turn: i, c, f, o; now i, f, c, o."""
-    if len(arrays) != 12:
+    return joined_gates(arrays, (0, 2, 1, 3))
+
+
+def joined_gates(arrays: Arrays, order: tuple[int, ...]) -> Arrays:
+    """All kernels side by side, all recurrent kernels, all biases."""
+    parts = [[arrays[3 * gate + part] for gate in order] for part in range(3)] if len(arrays) == 3 * len(order) else []
+    if not parts or any(len({array.shape for array in part}) != 1 or not part[0].shape for part in parts):
         return arrays
-    ordered = [arrays[3 * gate + part] for part in range(3) for gate in (0, 2, 1, 3)]
-    return [joined(ordered[4 * part : 4 * part + 4]) for part in range(3)]
+    return [joined(part) for part in parts]
 
 
 def conv_lstm(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """As a convolution's, then as an LSTM's."""
-    return lstm(layer, [*(convolution(layer, [a], era)[0] if len(a.shape) > 1 else a for a in arrays)], era)
+    return lstm(layer, convolution(layer, arrays, era), era)
 
 
 def highway(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
@@ -179,27 +196,35 @@ def shared_axes(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
 
 def batch_normalization(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """Until 1.0.5 the last array was a deviation, to which epsilon was added again: x / (std + epsilon)."""
-    if not (1, 0) <= era.version < (1, 0, 6):
-        return arrays
     epsilon = layer.options.get("epsilon", 1e-6)
+    if not (1, 0) <= era.version < (1, 0, 6) or not isinstance(epsilon, float):
+        return arrays
     *rest, deviation = arrays
     return [*rest, derived(lambda std: (std + epsilon) ** 2 - epsilon, deviation.shape, deviation)]
 
 
 def cudnn_lstm(arrays: Arrays) -> Arrays:
     """A CuDNNLSTM has two biases, 8 units long; they are added. Kernels: see `cudnn_kernels`."""
-    if len(arrays) != 3 or arrays[2].shape != (8 * arrays[1].shape[0],):
+    if not is_cudnn(arrays, 4):
         return arrays
-    shape = (4 * arrays[1].shape[0],)
+    shape = (arrays[1].shape[1],)
     return [*cudnn_kernels(arrays, 4), derived(lambda bias: bias.reshape(2, -1).sum(axis=0), shape, arrays[2])]
 
 
 def cudnn_gru(arrays: Arrays) -> Arrays:
     """A CuDNNGRU has two biases in one row, as GRU(reset_after=True) has in two. Kernels: see `cudnn_kernels`."""
-    units = arrays[1].shape[0] if len(arrays) == 3 else 0
-    if not units or arrays[2].shape != (6 * units,):
+    if not is_cudnn(arrays, 3):
         return arrays
-    return [*cudnn_kernels(arrays, 3), derived(lambda bias: bias.reshape(2, -1), (2, 3 * units), arrays[2])]
+    shape = (2, arrays[1].shape[1])
+    return [*cudnn_kernels(arrays, 3), derived(lambda bias: bias.reshape(shape), shape, arrays[2])]
+
+
+def is_cudnn(arrays: Arrays, gates: int) -> bool:
+    """Whether these are the arrays of a cuDNN layer: only these have two biases in one row."""
+    if len(arrays) != 3 or [len(array.shape) for array in arrays] != [2, 2, 1]:
+        return False
+    units, width = arrays[1].shape
+    return width == gates * units == arrays[0].shape[1] and arrays[2].shape == (2 * width,)
 
 
 def cudnn_kernels(arrays: Arrays, gates: int) -> Arrays:
