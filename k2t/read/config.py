@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from k2t.errors import ReadError
@@ -129,8 +129,6 @@ class _Reader:
         dropped = INPUT_OPTIONS | {"dtype"} if dtype else INPUT_OPTIONS
         options = {key: value for key, value in options.items() if key not in dropped}
         kind = kind_of(entry)
-        if self.era.version >= (3,) and "module" not in entry and not LAYER_KEYS & config.keys():
-            kind = f"ops.{kind}"
         if not kind.startswith("ops."):
             kind, options = modern_layer(kind, options, self.era)
         options = {key: self.option(key, value, f"{name}.{key}") for key, value in options.items()}
@@ -184,9 +182,15 @@ class _Reader:
             if entry["class_name"] == "InputLayer" and not entry.get("inbound_nodes"):
                 inputs[own] = declared_input(own, expect(entry.get("config"), dict, own))
             else:
-                layers[own] = self.layer(entry, own)
+                layers[own] = self.layer(self.with_module(entry), own)
         graph = connect(name, config, inputs, layers, self.era.version)
         return graph, tuple(layers.values())
+
+    def with_module(self, entry: Entry) -> Entry:
+        """A layer of a Functional model; HDF5 of Keras 3 does not tell `ops.Add` from the layer Add."""
+        config = entry.get("config")
+        is_operation = self.era.version >= (3,) and isinstance(config, dict) and not LAYER_KEYS & config.keys()
+        return {"module": "keras.ops", **entry} if is_operation and not is_model(entry) else entry
 
     def sequential(self, name: str, entry: Entry, entries: list[Entry]) -> tuple[Graph, tuple[Layer, ...]]:
         """A Sequential model: one layer after the other, the first on an input that may only be implied."""
@@ -202,10 +206,12 @@ class _Reader:
             config = expect(first.get("config"), dict, name)
             inputs, rest = (declared_input(str(config.get("name", "input")), config),), entries[1:]
             value = Ref(inputs[0].name)
-        else:
-            inputs = (implied_input(entry, first, name),)
-            value = Ref(inputs[0].name)
         layers = [self.layer(item, f"a layer of {name}") for item in rest]
+        if rest is entries:
+            given = implied_input(entry, first, name)
+            inner = layers[0].graph
+            inputs = (replace(inner.inputs[0], name=given.name) if inner and not given.shape else given,)
+            value = Ref(given.name)
         taken = {item.name for item in inputs} | {call.name for call in calls}
         for layer, item in zip(layers, rest, strict=True):
             if layer.name in taken and has_name(item):
@@ -291,17 +297,5 @@ def implied_input(model: Entry, first: Entry, name: str) -> Input:
         sizes = built.get("input_shape")
     if not sizes and "input_shape" in config:
         sizes = [None, *expect(plain(config["input_shape"]), list, name)]
-    if not sizes and is_model(first):
-        sizes = first_sizes(first)
     dtype = variable_dtype(config.get("input_dtype") or config.get("dtype")) or "float32"
     return Input(f"{config.get('name') or name}_input", shape(sizes, name) if sizes else (), dtype)
-
-
-def first_sizes(model: Entry) -> Any:
-    """The input shape of a model that is itself the first layer."""
-    config = model["config"] if isinstance(model["config"], dict) else {"layers": model["config"]}
-    first = expect(config["layers"][0] if config["layers"] else None, dict, "a model")
-    if is_model(first):
-        return first_sizes(first)
-    own = expect(first.get("config"), dict, "a model")
-    return own.get("batch_shape") or own.get("batch_input_shape")

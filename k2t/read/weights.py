@@ -23,7 +23,7 @@ def attach(model: Model, store: Store, era: Era) -> tuple[str, ...]:
     """Give each layer of the outermost model its arrays; returns the names of those that belong to none.
 
     Raises:
-        ReadError: the file holds no weights of Keras, or those of another model.
+        ReadError: the file is damaged, or holds the weights of another model.
     """
     root = store.group(store.root, "model_weights") or store.root
     names = store.names(root, "layer_names")
@@ -83,8 +83,6 @@ def _attach_tree(model: Model, store: Store) -> tuple[str, ...]:
             raise ReadError(f"{store.label}: the array {key} exists twice; the file is damaged")
         if key.split("/")[0] not in NOT_LAYERS:
             arrays[key] = array
-    if not arrays and not ("vars" in store.root or "layers" in store.root):
-        raise ReadError(f"{store.label}: holds no weights of a Keras model")
     if any(key.startswith(OLD_LAYERS) for key in arrays):
         arrays = _renumbered(arrays)
     trees = _trees(arrays, model)
