@@ -93,10 +93,11 @@ def inputs_of(example: Example, size: int, batch: int) -> list[np.ndarray]:
         return [rng.integers(0, example.integers, (batch, *s)).astype("int32") for s in shapes_of(example, size)]
     arrays = [rng.normal(0, 1, (batch, *s)) for s in shapes_of(example, size)]
     if example.mask:
-        for array in arrays:
+        for array in arrays[: len(arrays) - example.states]:
             array[0, -2:] = 0
             array[-1, 1] = 0
-            array[1, 0] = 0
+            array[1, :1] = 0
+            array[1:-1] = 0
     return arrays
 
 
@@ -104,21 +105,24 @@ def build(keras: Any, kind: str, example: Example) -> Any:
     """A Keras model with one layer of the example's configuration; wrapped layers are given as (kind, options)."""
     dtype = "int32" if example.integers else "float64"
     inputs = [keras.Input(shape, dtype=dtype, name=f"in{i}") for i, shape in enumerate(example.shapes)]
-    tensors = [keras.layers.Masking()(x) for x in inputs] if example.mask else inputs
+    count = len(inputs) - example.states
+    tensors = [keras.layers.Masking()(x) for x in inputs[:count]] if example.mask else inputs[:count]
     layer = make_layer(keras, kind, example.options)
-    outputs = layer(tensors[0] if len(tensors) == 1 else tensors, **example.calls)
+    states = {"initial_state": inputs[count:]} if example.states else {}
+    outputs = layer(tensors[0] if len(tensors) == 1 else tensors, **states, **example.calls)
     return keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs)
 
 
 def make_layer(keras: Any, kind: str, options: dict[str, Any]) -> Any:
     """A Keras layer; an option that is a (kind, options) pair becomes a layer."""
-    made = {
-        key: make_layer(keras, *value)
-        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
-        else value
-        for key, value in options.items()
-    }
-    return getattr(keras.layers, kind)(**made)
+
+    def made(value: Any) -> Any:
+        if isinstance(value, list):
+            return [made(item) for item in value]
+        is_layer = isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict)
+        return make_layer(keras, *value) if is_layer else value
+
+    return getattr(keras.layers, kind)(**{key: made(value) for key, value in options.items()})
 
 
 def check_example(keras: Any, kind: str, example: Example, folder: Path) -> None:
@@ -149,8 +153,8 @@ def reference(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
     with float64_kernels():
         try:
             outputs = compute(inputs)
-        except (tf.errors.NotFoundError, tf.errors.UnimplementedError):
-            # only XLA has these kernels for float64, or for channels first, on a CPU
+        except (tf.errors.NotFoundError, tf.errors.UnimplementedError, tf.errors.InvalidArgumentError):
+            # only XLA has these kernels on a CPU: for float64, channels first, dilated transposed convolutions
             outputs = tf.function(compute, jit_compile=True, autograph=False)([tf.constant(array) for array in inputs])
     return [np.asarray(item) for item in flatten(outputs)]
 

@@ -1,0 +1,121 @@
+"""Transposed convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k2t.errors import UntranslatableError
+from k2t.program import Index, Value
+from k2t.rules.activations import activate
+from k2t.rules.base import example, require, rule, size
+from k2t.rules.builder import Builder
+from k2t.rules.convolution import Geometry, kernel_first
+from k2t.rules.padding import plain, to_tuple
+
+
+def added(reach: int, stride: int, padding: str, output_padding: int | None) -> int:
+    """What an output is longer than `(input - 1) * stride`, where `reach = (kernel - 1) * dilation + 1`.
+
+    Source: Keras's table of output sizes, https://keras.io/api/layers/convolution_layers/convolution2d_transpose.
+    """
+    if output_padding is None:
+        return stride if padding == "same" else max(reach, stride)
+    return (reach % 2 if padding == "same" else reach) + output_padding
+
+
+def crop(reach: int, length: int) -> tuple[int, int, int]:
+    """`padding` and `output_padding` of PyTorch for one axis, and how many more to cut off behind.
+
+    TensorFlow cuts half of `reach - length` off in front and the rest behind; what is missing, it adds behind.
+    """
+    total = reach - length
+    if total < 0:
+        return 0, -total, 0
+    return total // 2, 0, total % 2
+
+
+def cut_off(b: Builder, y: Value, geometry: Geometry, surplus: list[int]) -> Value:
+    """A slice: the last elements of each spatial axis."""
+    if not any(surplus):
+        return y
+    ends = {axis: slice(None, -more) for axis, more in zip(geometry.spatial, surplus, strict=True) if more}
+    sizes = tuple(None if n is None else n - more for n, more in zip(geometry.sizes(y), surplus, strict=True))
+    index = Index(tuple(ends.get(axis) for axis in range(y.rank)))
+    return b.call("[]", y, index, shape=geometry.shape(y, sizes, y.shape[geometry.channels]))
+
+
+def transposed(rank: int) -> Any:
+    """The rule of ConvNDTranspose."""
+
+    def translate(
+        b: Builder,
+        x: Value,
+        *,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        output_padding: Any = None,
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+    ) -> Value:
+        require(padding, ("valid", "same"), "padding")
+        geometry = Geometry(x, rank, data_format)
+        kernel_size, stride, dilation = (to_tuple(value, rank) for value in (kernel_size, strides, dilation_rate))
+        extra = (None,) * rank if output_padding is None else to_tuple(output_padding, rank)
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)]
+        lengths = [added(r, s, padding, e) for r, s, e in zip(reach, stride, extra, strict=True)]
+        if any(length < 1 for length in lengths):
+            raise UntranslatableError(f"output_padding={output_padding!r} leaves nothing")
+        before, behind, surplus = zip(*(crop(r, length) for r, length in zip(reach, lengths, strict=True)), strict=True)
+        channels = size(x, geometry.channels)
+        kernel = b.weight(b.variable("kernel", (*kernel_size, filters, channels)), transform=kernel_first)
+        bias = b.weight(b.variable("bias", (filters,))) if use_bias else None
+        options = {"stride": stride, "padding": before, "output_padding": behind, "dilation": dilation}
+        neutral = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+        arguments = {key: plain(value) for key, value in options.items() if set(value) != {neutral[key]}}
+        arguments |= {} if use_bias else {"bias": False}
+        module = b.module(
+            f"nn.ConvTranspose{rank}d",
+            channels,
+            filters,
+            plain(kernel_size),
+            weights={"weight": kernel, "bias": bias},
+            **arguments,
+        )
+        sizes = [
+            None if n is None else (n - 1) * s + length + more
+            for n, s, length, more in zip(geometry.sizes(x), stride, lengths, surplus, strict=True)
+        ]
+        y = b.call(module, x, shape=geometry.shape(x, tuple(sizes), filters), layout=geometry.layout)
+        return activate(b, cut_off(b, y, geometry, list(surplus)), activation)
+
+    translate.__doc__ = f"nn.ConvTranspose{rank}d; a slice where Keras cuts more off behind than in front."
+    return translate
+
+
+_IMAGE = (5, 4, 3)
+for _rank in (1, 2, 3):
+    _shape, _open = (*_IMAGE[:_rank], 3), (None,) * _rank + (3,)
+    _examples = [
+        example(_shape, filters=2, kernel_size=3),
+        example(_shape, filters=2, kernel_size=2, strides=3, activation="relu"),
+        example(_open, filters=2, kernel_size=4, strides=2, padding="same", use_bias=False),
+        example(_open, filters=2, kernel_size=3, strides=2, padding="same"),
+        example(_shape, filters=2, kernel_size=5, strides=2, padding="same"),
+        example(_shape, filters=2, kernel_size=1, strides=2, padding="same"),
+        example(_shape, filters=2, kernel_size=4, padding="same"),
+        example(_shape, filters=2, kernel_size=3, strides=2, padding="same", output_padding=1),
+        example(_shape, filters=2, kernel_size=3, strides=2, padding="valid", output_padding=1),
+        example(_shape, filters=2, kernel_size=4, strides=3, padding="same", output_padding=1),
+        example((3, *_shape[:-1]), filters=2, kernel_size=3, strides=2, padding="same", data_format="channels_first"),
+    ]
+    if _rank == 2:
+        _examples += [
+            example((5, 4, 3), filters=2, kernel_size=[3, 4], strides=[2, 1], padding="same"),
+            example((5, 4, 3), filters=2, kernel_size=3, dilation_rate=2),
+            example((5, 4, 3), filters=2, kernel_size=[3, 4], dilation_rate=2, padding="same"),
+        ]
+    rule(f"Conv{_rank}DTranspose", examples=_examples)(transposed(_rank))
