@@ -14,7 +14,6 @@ KERAS_1_ONLY = {
     *("Convolution1D", "Convolution2D", "Convolution3D", "AtrousConvolution1D", "AtrousConvolution2D", "Merge"),
     *("Deconvolution2D", "SeparableConvolution2D", "TimeDistributedDense"),
 }
-NOISE = {"rate", "dropout", "recurrent_dropout", "dropout_rate"}
 
 
 def objects(config: Any) -> Iterator[dict[str, Any]]:
@@ -72,17 +71,6 @@ def _is_float(value: Any) -> bool:
     if isinstance(value, dict) and value.get("class_name") in POLICIES:
         value = (value.get("config") or {}).get("name")
     return isinstance(value, str) and value in FLOATS
-
-
-def without_noise(config: Any) -> Any:
-    """The configuration with all dropout switched off, so that training mode is deterministic."""
-    for item in objects(config):
-        for key in NOISE & item.keys():
-            if isinstance(item[key], float | int) and not isinstance(item[key], bool):
-                item[key] = 0.0
-        if item.get("class_name") == "GaussianNoise":
-            item["config"]["stddev"] = 0.0
-    return config
 
 
 def for_tf_keras(config: Any) -> Any:

@@ -105,7 +105,10 @@ def _live(model: Any) -> KerasReference:
 def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
     """A copy of a live model that computes in `dtype`; the arrays are handed over as the library orders them."""
     config = configs.with_dtype(json.loads(model.to_json()), dtype)
-    copy = found.keras.models.model_from_json(json.dumps(config))
+    if found.legacy:
+        copy = found.keras.models.model_from_json(json.dumps(config))
+    else:  # what code the model holds was let in when it was made
+        copy = found.keras.saving.deserialize_keras_object(config, safe_mode=False)
     if not copy.built:
         copy.build([tuple(tensor.shape) for tensor in model.inputs])
     copy.set_weights(model.get_weights())

@@ -106,14 +106,29 @@ class KerasReference:
     def model(self, dtype: Dtype) -> tuple[Any, Recorder]:
         """The model of that dtype and the recorder that is attached to it."""
         if dtype not in self._models:
-            with self.library.floatx(dtype), float64_kernels():
-                model = self.build(dtype)
-            if graph_of(model) is None:
-                raise K2TError(f"the reference {model.name} ({type(model).__name__}) is not a functional model")
+            model = self.fresh(dtype)
             recorder = Recorder()
             recorder.attach(model)
             self._models[dtype] = model, recorder
         return self._models[dtype]
+
+    def fresh(self, dtype: Dtype) -> Any:
+        """A model of that dtype that nobody else changes.
+
+        Raises:
+            K2TError: its calls cannot be told apart, since it is no functional model.
+        """
+        with self.computing(dtype):
+            model = self.build(dtype)
+        if graph_of(model) is None:
+            raise K2TError(f"the reference {model.name} ({type(model).__name__}) is not a functional model")
+        return model
+
+    @contextmanager
+    def computing(self, dtype: Dtype) -> Iterator[None]:
+        """Within it, the library computes in that dtype throughout."""
+        with self.library.floatx(dtype), float64_kernels():
+            yield
 
     def inputs(self, seed: int, batch: int) -> tuple[list[InputSpec], list[Array]]:
         """Random inputs, with unknown sizes grown until the network accepts them.
@@ -136,17 +151,13 @@ class KerasReference:
 
     def run(self, arrays: list[Array], dtype: Dtype) -> Trace:
         """One pass in inference mode."""
-        import tensorflow as tf
-
         if self._done and self._done[0] is arrays and dtype == "float64":
             return self._done[1]
         model, recorder = self.model(dtype)
-        wanted = specs(model)
-        cast = [a.astype(s.dtype) if s.dtype != "string" else a for a, s in zip(arrays, wanted, strict=True)]
-        tensors = self.library.tree.pack_sequence_as(structure(model, "inputs"), [tf.constant(a) for a in cast])
-        with self.library.floatx(dtype), float64_kernels():
+        tensors = self.tensors(model, arrays)
+        with self.computing(dtype):
             try:
-                made = trace(model, recorder, tensors, as_numpy, self._compiler(model))
+                made = trace(model, recorder, tensors, as_numpy, self.compiler(model))
             except Exception as error:
                 # channels-first convolutions run on a CPU only when XLA compiles them
                 if self._xla or not any(word in str(error) for word in ("NHWC", "NCHW", "NDHWC")):
@@ -156,8 +167,15 @@ class KerasReference:
         self.kinds.update(recorder.kinds)
         return made
 
-    def _compiler(self, model: Any) -> Callable[[Any], Any] | None:
-        """A graph where it pays: long sequences take a minute step by step."""
+    def tensors(self, model: Any, arrays: list[Array]) -> Any:
+        """The inputs in the dtypes and the nesting that `model` takes."""
+        import tensorflow as tf
+
+        cast = [tf.constant(array.astype(spec.dtype)) for array, spec in zip(arrays, specs(model), strict=True)]
+        return self.library.tree.pack_sequence_as(structure(model, "inputs"), cast)
+
+    def compiler(self, model: Any) -> Callable[[Any], Any] | None:
+        """`tf.function` where it pays, since long sequences take a minute step by step; else None."""
         import tensorflow as tf
 
         recurrent = any(hasattr(layer, "return_sequences") for layer in model._flatten_layers())

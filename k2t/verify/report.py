@@ -29,15 +29,18 @@ def table(parity: Parity, *, layers: bool = True) -> Table:
     from rich.text import Text
 
     made = Table(title=summary(parity), title_style="bold green" if parity.ok else "bold red", title_justify="left")
-    for index, column in enumerate(COLUMNS):
+    count = len(COLUMNS) - all(row.ok for row in (*parity.layers, *parity.outputs))  # no verdicts: no column
+    for index, column in enumerate(COLUMNS[:count]):
         made.add_column(column, justify="right" if index in (3, 4, 5) else "left", overflow="fold", no_wrap=index > 1)
     for row in parity.layers if layers else ():
         first = row.name == parity.first_diverging
-        made.add_row(*map(Text, cells(row, first)), style="" if row.ok else "bold white on red" if first else "red")
+        made.add_row(
+            *map(Text, cells(row, first)[:count]), style="" if row.ok else "bold white on red" if first else "red"
+        )
     if layers and parity.layers:
         made.add_section()
     for row in parity.outputs:
-        made.add_row(*map(Text, cells(row)), style="green" if row.ok else "red")
+        made.add_row(*map(Text, cells(row)[:count]), style="green" if row.ok else "red")
     return made
 
 
