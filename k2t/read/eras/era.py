@@ -34,10 +34,12 @@ class Era:
     def parse(cls, keras_version: str, backend: str) -> Era:
         """From the attributes of a file: "2.2.4-tf" and "tensorflow".
 
-        From 2.4 on, Keras was tf.keras under another name; Keras 3 is itself again.
+        From 2.4 on, Keras was tf.keras under another name; Keras 3 is itself again, first as Keras Core 0.1.
         """
         numbers = re.match(r"\d+(\.\d+)*", keras_version.strip())
         version = tuple(int(part) for part in numbers.group().split(".")) if numbers else ()
+        if version[:1] == (0,):
+            version = (3, 0)
         return cls(version, backend.lower(), keras_version.endswith("-tf") or (2, 4) <= version < (3,))
 
     @classmethod

@@ -29,13 +29,15 @@ KINDS = {
 
 KEYS_OF = {"LeakyReLU": {"alpha": "negative_slope"}}
 
+GATED = ("GRU", "GRUCell", "LSTM", "LSTMCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+RECURRENT = (*GATED, "SimpleRNN", "SimpleRNNCell")
+
 ANY = object()
 
 # (kind, option) -> the value with which it says nothing; with any other it stays, and the rules refuse it.
 # Any kind is "*". Any value is ANY: how fast it runs, or what the shapes of inputs and weights say again.
 INERT: dict[tuple[str, str], Any] = {
     ("*", "dynamic"): False,
-    ("*", "implementation"): ANY,
     ("*", "num_constants"): None,
     ("*", "time_major"): False,
     ("Attention", "causal"): False,
@@ -61,6 +63,9 @@ INERT: dict[tuple[str, str], Any] = {
     ("SpatialDropout2D", "noise_shape"): None,
     ("SpatialDropout3D", "noise_shape"): None,
     ("UpSampling1D", "data_format"): "channels_last",
+    **dict.fromkeys(((kind, "implementation") for kind in RECURRENT), ANY),
+    ("LocallyConnected1D", "implementation"): 1,
+    ("LocallyConnected2D", "implementation"): 1,
 }
 
 # What cuDNN computes and the layers do not store.
@@ -70,8 +75,6 @@ CUDNN = {
 }
 
 ACTIVATIONS = {"swish": "silu", "softmax_v2": "softmax"}
-
-GATED = frozenset({"GRU", "GRUCell", "LSTM", "LSTMCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 
 
 def from_keras_2(kind: str, config: Config, era: Era) -> tuple[str, Config]:
