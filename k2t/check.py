@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ HEADER = re.compile(
     r"\w+, converted by k2t \S+ from (?P<source>.+?)(?: \(Keras [^)]*\))?\.\n"
     r"(?:.*\n)*?source sha256: (?P<sha256>[0-9a-f]{64})\n"
     r"(?:.*\n)*?code sha256: (?P<code>[0-9a-f]{64})\n"
+    r"(?:options: (?P<options>.*)\n)?"
 )
 LFS_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
 MAX_JSON = 100_000_000  # of a safetensors header, as its own library has it
@@ -33,12 +35,14 @@ class Generated:
         source: name of the file that it was made from.
         sha256: of that file.
         code: sha256 of everything behind the header, as k2t wrote it.
+        options: those of the conversion, as on the command line.
         body: everything behind the header, as it is now.
     """
 
     source: str
     sha256: str
     code: str
+    options: str
     body: str
 
     @property
@@ -59,7 +63,7 @@ def read_generated(path: Path) -> Generated | None:
     except (SyntaxError, ValueError):
         return None
     found = HEADER.match(header) if isinstance(header, str) else None
-    return Generated(found["source"], found["sha256"], found["code"], body) if found else None
+    return Generated(**found.groupdict(default=""), body=body) if found else None
 
 
 def check_generated(path: Path) -> Iterator[str]:
@@ -71,7 +75,8 @@ def check_generated(path: Path) -> Iterator[str]:
     metadata = read_metadata(weights) if weights.is_file() else None
     place = (metadata or {}).get("k2t.source", generated.source)
     source = path.parent / place
-    again = f"run `k2t convert {place if not source.is_file() else os.path.relpath(source)} -o {path}`"
+    command = ["k2t", "convert", os.path.relpath(source) if source.is_file() else generated.source, "-o", str(path)]
+    again = f"run `{' '.join([shlex.join(command), *generated.options.split()])}`"
     if generated.edited:
         yield f"{path}: edited by hand since k2t wrote it; move the change to a file of your own and {again}"
     if source.is_file() and file_sha256(source) != generated.sha256:

@@ -1,0 +1,30 @@
+# The two commands of README.md are `make demo` and `make test`. Another place for the environment: make test VENV=/tmp/venv
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+demo: $(READY)
+	@mkdir -p build
+	$(BIN)/k2t convert fixtures/shapes_cnn.h5 -o build/shapes_cnn.py --no-verify
+	@cat build/shapes_cnn.py
+	$(BIN)/k2t verify build/shapes_cnn.py fixtures/shapes_cnn.h5
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[verify,test]"
+	@touch $@
+
+.PHONY: demo test lint format
