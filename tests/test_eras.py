@@ -33,6 +33,7 @@ FIRST, LAST = {"data_format": "channels_first"}, {"data_format": "channels_last"
         ("3.4.0.dev2024", (3, 4, 0), False),
         ("", (), False),
         ("unknown", (), False),
+        ("9" * 5000, (999999999,), False),
     ],
 )
 def test_the_version_tells_keras_from_tf_keras(text: str, version: tuple[int, ...], tf_keras: bool) -> None:

@@ -36,7 +36,7 @@ class Era:
 
         From 2.4 on, Keras was tf.keras under another name; Keras 3 is itself again, first as Keras Core 0.1.
         """
-        numbers = re.match(r"\d+(\.\d+)*", keras_version.strip())
+        numbers = re.match(r"[0-9]{1,9}(\.[0-9]{1,9})*", keras_version.strip())
         version = tuple(int(part) for part in numbers.group().split(".")) if numbers else ()
         if version[:1] == (0,):
             version = (3, 0)

@@ -56,13 +56,15 @@ def converted(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
 def nested(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
     """The arrays of a nested model: of all its layers what is trainable, then of all the rest."""
     layers = [] if layer.graph is None else list(layer.graph.layers())
-    parts: list[list[Arrays]] = []
+    whole, parts = arrays, list[list[Arrays]]()
     for trainable in (True, False):
         parts.append([])
         for sub in layers:
             count = stored(sub, arrays, era, trainable)
             parts[-1].append(arrays[:count])
             arrays = arrays[count:]
+    if arrays and not (era.keras_1 or era.backend == "theano"):
+        return whole  # of layers that are as they are today; only CuDNN's were stored in another form
     if arrays:
         raise ReadError(f"{layer.name}: the arrays of this nested model cannot be told apart")
     first: Arrays = []
