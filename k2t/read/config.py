@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,6 +90,11 @@ def snake_case(name: str) -> str:
     """A class name as archives spell it: `Conv2DTranspose` -> `conv2d_transpose`."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def saved(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Those that an archive keeps: operations are no layers."""
+    return (layer for layer in layers if not layer.kind.startswith("ops."))
 
 
 @dataclass(frozen=True)
@@ -245,7 +250,7 @@ class _Reader:
             Path of each layer that is the same object as one before -> the path of that one: it is kept once.
         """
         copies: dict[str, str] = {}
-        pending = [("", iter(layers), dict[str, int]())]
+        pending = [("", saved(layers), dict[str, int]())]
         known: dict[Any, str] = {}
         times = Counter(origin.identity for origin in self.origins.values())
         while pending:
@@ -269,7 +274,7 @@ class _Reader:
             if original is None:
                 known.setdefault(origin.identity, path)
                 known.setdefault(named, path)
-                pending.append((f"{path}/", iter(origin.members), {}))
+                pending.append((f"{path}/", saved(origin.members), {}))
             else:
                 copies[path] = original
         return copies

@@ -8,7 +8,7 @@ import h5py
 
 from k2t.errors import ReadError
 from k2t.graph import Layer, StoredArray, Weights
-from k2t.read.config import Model
+from k2t.read.config import Model, saved
 from k2t.read.eras import Era, modern_weights
 from k2t.read.h5 import Store
 
@@ -86,7 +86,7 @@ def _attach_tree(model: Model, store: Store) -> tuple[str, ...]:
     if any(key.startswith(OLD_LAYERS) for key in arrays):
         arrays = _renumbered(arrays)
     trees = _trees(arrays, model)
-    for layer in model.layers:
+    for layer in saved(model.layers):
         layer.weights = Weights(tree=trees.pop(layer.path, {}))
     return tuple(array.name for tree in trees.values() for array in tree.values())
 
