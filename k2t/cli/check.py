@@ -18,7 +18,7 @@ MODELS = (".h5", ".hdf5", ".keras")
 def check(files: tuple[Path, ...]) -> int:
     """Check that generated files are up to date.
 
-    They must be current, unedited and with their weights.
+    They must be as k2t would write them now: made from the source as it is, unedited, and with their weights.
     FILES are generated files, folders of them, or models, of which it checks that they convert. Python files that
     k2t did not write are passed over. Without FILES, checks everything below the current folder that Git does not
     ignore. Exits with 1 if something is wrong.

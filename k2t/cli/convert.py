@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 SLOW_WRITE = 100_000_000  # bytes that take about a second
 
 
+def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Say of an option that it is planned."""
+    if value:
+        raise K2TError(f"{option.opts[0]}: not implemented yet")
+
+
 @click.command()
 @click.argument("source")
 @click.option(
@@ -47,11 +53,14 @@ SLOW_WRITE = 100_000_000  # bytes that take about a second
     help="Compare with Keras afterwards.  [default: if torch, TensorFlow and Keras are installed]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--arg", multiple=True, metavar="NAME=VALUE", hidden=True, expose_value=False, callback=refuse)
+@click.option("--custom", metavar="FILE", hidden=True, expose_value=False, callback=refuse)
+@click.option("--fold-bn", is_flag=True, hidden=True, expose_value=False, callback=refuse)
 def convert(source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any) -> int:
     """Convert a Keras model to PyTorch source code.
 
-    Writes a module and its weights, as safetensors, beside it. SOURCE is a .h5 or .keras file, or an architecture's .json with --weights. Exits with 1 if the module does not
-    compute what Keras computes; the files are kept then.
+    Writes a module and, beside it, its weights as safetensors. SOURCE is a .h5 or .keras file, or an architecture's
+    .json with --weights. Exits with 1 if the module does not compute what Keras computes; the files are kept then.
     """
     output = checked(output, source) if output else default_output(source)
     if verify:
@@ -112,7 +121,7 @@ def require_reference() -> None:
     if not (find_spec("keras") or find_spec("tf_keras")):
         missing.append("keras")
     if missing:
-        raise K2TError(f'cannot verify: {", ".join(missing)} is not installed; run `pip install "k2t[verify]"`')
+        raise K2TError(f'{", ".join(missing)}: not installed; run `pip install "k2t[verify]"`')
 
 
 def compare(output: Path, source: str, weights: str | None, verify: bool | None) -> Parity | None:

@@ -26,7 +26,8 @@ RUN_SOURCE = click.option("--run-source", is_flag=True, help="Run code that SOUR
 def verify(net: Path, source: str, report: Path | None, as_json: bool, **options: Any) -> int:
     """Compare a generated file with Keras.
 
-    Runs both on the same random inputs and compares every output and layer. SOURCE is what NET was made from, or a file of `k2t record`. Exits with 1 if they differ.
+    Runs both on the same random inputs and compares every output and layer. SOURCE is what NET was made from, or a
+    file of `k2t record`. Exits with 1 if they differ.
     """
     from k2t.verify import report as write_report
     from k2t.verify import table
@@ -57,7 +58,8 @@ def verify(net: Path, source: str, report: Path | None, as_json: bool, **options
 def record(source: str, output: Path, **options: Any) -> None:
     """Store what Keras computes, to verify elsewhere.
 
-    Stores random inputs and all that Keras computes from them, for machines without TensorFlow: `k2t verify net.py reference.safetensors` takes the file in SOURCE's place.
+    Stores random inputs and all that Keras computes from them, for machines without TensorFlow:
+    `k2t verify net.py reference.safetensors` takes the file in SOURCE's place.
     """
     from k2t.verify import record as run
 
