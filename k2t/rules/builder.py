@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure, refs
 from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variable, Weight, leaves, values
 from k2t.rules.base import REFUSED, RULES, Rule, broadcast
 from k2t.rules.parts import Parts
+
+# The reader's prefix for a recorded operation: `ops.ExpandDims`.
+OPERATION = "ops."
 
 
 def identity(array: Array) -> Array:
@@ -165,15 +169,38 @@ def find_rule(layer: Layer) -> Rule:
 
 def apply_layer(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:
     """Translate one call of `b.layer` on `inputs`; hand the mask on where Keras does."""
-    if b.layer.graph is not None:
-        return apply_graph(b, b.layer.graph, inputs)
-    rule = find_rule(b.layer)
-    arguments = rule.arguments(b.layer)
     calls = {key: value for key, value in calls.items() if value is not None}
+    if b.layer.kind.startswith(OPERATION):
+        return apply_operation(b, inputs, calls)
+    if b.layer.graph is not None:
+        with given_masks(inputs, calls.pop("mask", None)):
+            return apply_graph(b, b.layer.graph, inputs)
+    rule = find_rule(b.layer)
+    with given_masks(inputs, None if "mask" in rule.options else calls.pop("mask", None)):
+        return apply_rule(b, rule, inputs, calls)
+
+
+@contextmanager
+def given_masks(inputs: tuple[Any, ...], mask: Any) -> Iterator[None]:
+    """For this call, the inputs have the masks that it is given, instead of those that they carry."""
+    tensors = [leaf for leaf in leaves(inputs) if isinstance(leaf, Value)]
+    masks = list(leaves(mask)) if mask is not None else []
+    changed = list(zip(tensors, masks, strict=False))
+    before = [tensor.mask for tensor, _ in changed]
+    for tensor, own in changed:
+        tensor.mask = own
+    try:
+        yield
+    finally:
+        for (tensor, _), own in zip(changed, before, strict=True):
+            tensor.mask = own
+
+
+def apply_rule(b: Builder, rule: Rule, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:
+    """Translate one call by the rule of the layer."""
+    arguments = rule.arguments(b.layer)
     if "training" not in rule.options:
         calls.pop("training", None)
-    if "mask" in calls and "mask" not in rule.options:
-        raise UntranslatableError("called with an explicit mask, which has no translation for this layer")
     if unknown := sorted(calls.keys() - rule.options.keys()):
         raise UntranslatableError(f"called with {', '.join(unknown)}, which has no translation")
     output = rule.function(b, *inputs, **arguments, **calls)
@@ -181,6 +208,13 @@ def apply_layer(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> A
     if rule.masking and isinstance(output, Value) and output.mask is None and first is not None:
         output.mask = first.mask
     return output
+
+
+def apply_operation(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:
+    """An operation of `keras.ops` that a functional model recorded: its options are arguments of the function."""
+    from k2t.rules.operations.base import call_operation, snake_case
+
+    return call_operation(b, snake_case(b.layer.kind.removeprefix(OPERATION)), inputs, b.layer.options | calls)
 
 
 def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
@@ -263,7 +297,8 @@ def trace_calls(
 def check(layer: Layer) -> None:
     """What can be said of a layer whose inputs are not known, because another layer has no translation."""
     if layer.graph is None:
-        find_rule(layer).arguments(layer)
+        if not layer.kind.startswith(OPERATION):
+            find_rule(layer).arguments(layer)
         return
     problems: list[Problem] = []
     for inner in layer.graph.layers():
