@@ -27,6 +27,18 @@ class GaussianDropout(nn.Module):
         return x * (1 + self.stddev * torch.randn_like(x)) if self.training else x
 
 
+class StochasticDepth(nn.Module):
+    """Drops the residual path of some samples while training (https://arxiv.org/abs/1603.09382)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = x.new_ones((x.shape[0],) + (1,) * (x.ndim - 1))
+        return x * F.dropout(kept, self.rate) if self.training else x
+
+
 class FrozenBatchNorm1d(nn.BatchNorm1d):
     """Batch normalization that Keras froze: it uses the moving statistics in training too."""
 
