@@ -9,11 +9,13 @@ from typing import Any
 import libcst as cst
 
 from k2t.emit import syntax
+from k2t.emit.copied import library
 from k2t.lower.names import Namespace, identifier
 from k2t.program import Block, Code, Module, Op, Parameter, Size, Value, values
 
-# A value used this many operations later gets a name of its own.
+# A value used this many operations later gets a name of its own, others are called like this.
 FAR = 12
+SHORT = ("x", "y", "z")
 WIDTH = 76
 DEPTH = 3
 
@@ -56,10 +58,11 @@ class Forward:
         self.last |= dict.fromkeys(values(results), len(ops))
         self.names: dict[Value, str] = {}
         self.pending: dict[Value, Pending] = {}
-        self.skips = 0
         arguments = input_arguments(block)
         self.names.update(zip(block.inputs, arguments, strict=True))
-        self.namespace = Namespace(arguments)
+        self.until = {name: self.last.get(value, -1) for value, name in self.names.items()}
+        self.common = dict.fromkeys((*SHORT, *arguments))
+        self.namespace = Namespace(globals_of_file() | self.common.keys())
 
     def write(self) -> list[Line]:
         """All statements, without the return."""
@@ -111,15 +114,13 @@ class Forward:
 
     def choose_name(self, number: int, op: Op, value: Value) -> str:
         """The name of a tensor that ends here goes on; a value read much later is named after its layer."""
-        live = {name for other, name in self.names.items() if self.last.get(other, -1) > number}
-        if self.last[value] - number > FAR and self.uses[value] > 1:
-            return self.namespace.claim(identifier(value.layer.partition("#")[0], "skip"))
+        far = self.last[value] - number > FAR and self.uses[value] > 1
         ends = [self.names[v] for v in values((op.args, op.kwargs)) if v in self.names]
-        for name in (*ends, "x", "y", "z"):
-            if name not in live and name in (*ends, "x", "y", "z"):
-                self.namespace.taken.add(name)
-                return name
-        return self.namespace.claim(identifier(value.layer.partition("#")[0], "x"))
+        wishes = () if far else (*(name for name in ends if name in self.common), *SHORT)
+        name = next((wish for wish in wishes if self.until.get(wish, -1) <= number), None)
+        name = name or self.namespace.claim(identifier(value.layer.partition("#")[0], "skip"))
+        self.until[name] = self.last[value]
+        return name
 
     def value(self, value: Value) -> cst.BaseExpression:
         """A tensor where it is read."""
@@ -192,9 +193,14 @@ def is_normalization(module: Module) -> bool:
     return isinstance(module.call, str) and "Norm" in module.call
 
 
+def globals_of_file() -> set[str]:
+    """Names that no variable may hide."""
+    return {"self", "torch", "nn", "F", "math", "float", *library()}
+
+
 def input_arguments(block: Block) -> list[str]:
     """Names of the arguments of `forward`: `x` for the only one, else after the Keras inputs."""
     if len(block.inputs) == 1:
         return ["x"]
-    names = Namespace({"self"})
+    names = Namespace(globals_of_file())
     return [names.claim(identifier(name, "x")) for name in block.input_names]
