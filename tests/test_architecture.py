@@ -1,0 +1,142 @@
+"""The shape of the house: who imports whom, how long things are, what every rule has."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from k2t.rules.base import RULES
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "k2t").rglob("*.py"))
+MAX_FILE, MAX_FUNCTION = 400, 50
+
+DATA = {"errors", "graph", "program"}
+# Part of the package -> the parts that it may import, besides itself.
+MAY_IMPORT = {
+    "errors": set(),
+    "graph": set(),
+    "program": {"graph"},
+    "resampling": {"graph"},
+    "check": set(),
+    "read": {"errors", "graph"},
+    "rules": DATA | {"resampling"},
+    "lower": DATA,
+    "emit": DATA | {"lower.names"},
+    "verify": {"errors", "graph", "read"},
+    "pipeline": DATA | {"__version__", "read", "rules", "lower", "emit"},
+    "cli": DATA | {"__version__", "check", "pipeline", "read", "rules", "verify"},
+    "__main__": {"cli"},
+    "__init__": {"errors", "pipeline", "rules", "verify"},
+}
+# Package -> the only parts that may import it.
+ONLY_IN = {
+    "torch": {"emit/helpers", "verify"},
+    "tensorflow": {"verify"},
+    "keras": {"verify"},
+    "tf_keras": {"verify"},
+    "libcst": {"emit"},
+    "click": {"cli"},
+    "rich": {"cli", "verify"},
+}
+# The only file that runs code: the emitted one, to compare it.
+RUNS_CODE = ROOT / "k2t/verify/candidate.py"
+# Rules whose tests are not made from examples, and why.
+APPLICATIONS = "only inside the models of keras.applications, which tests convert whole"
+CELL = "a part of RNN, and tested as such"
+WITHOUT_EXAMPLES = {
+    "CustomScaleLayer": APPLICATIONS,
+    "LayerScale": APPLICATIONS,
+    "StochasticDepth": APPLICATIONS,
+    "GRUCell": CELL,
+    "LSTMCell": CELL,
+    "SimpleRNNCell": CELL,
+    "StackedRNNCells": CELL,
+    "ThresholdedReLU": "gone from Keras 3, tested with files of Keras 2",
+}
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT / "k2t").parts[0].removesuffix(".py")
+
+
+def python(program: str) -> str:
+    """What a program prints in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """(module, name) of each import; the name is "" for a whole module."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_part_imports_only_what_comes_before_it(path: Path) -> None:
+    allowed = MAY_IMPORT[part(path)] | {part(path)}
+    for module, imported in imports(path):
+        if module.split(".")[0] != "k2t":
+            continue
+        target = module.removeprefix("k2t").lstrip(".") or imported
+        assert target in allowed or target.split(".")[0] in allowed, f"{name(path)} imports {module} {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_heavy_packages_are_imported_in_their_part_only(path: Path) -> None:
+    place = path.relative_to(ROOT / "k2t").as_posix()
+    for module, _ in imports(path):
+        allowed = ONLY_IN.get(module.split(".")[0])
+        assert allowed is None or place.startswith(tuple(allowed)), f"{name(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_files_and_functions_fit_on_a_few_screens(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= MAX_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= MAX_FUNCTION, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_nothing_is_asserted_or_executed(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        assert not isinstance(node, ast.Assert), f"{name(path)}:{node.lineno}: raise an error that says what to do"
+        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        assert path == RUNS_CODE or called not in ("eval", "exec", "compile"), f"{name(path)}: {called}"
+    assert not {"pickle", "marshal", "shelve", "dill"} & {module.split(".")[0] for module, _ in imports(path)}
+
+
+def test_importing_k2t_loads_nothing_heavy() -> None:
+    program = "import json, sys, k2t; print(json.dumps(list(sys.modules)))"
+    loaded = set(json.loads(python(program)))
+    assert "k2t.errors" in loaded
+    assert not {"torch", "tensorflow", "keras", "tf_keras", "libcst", "h5py", "numpy", "rich", "click"} & loaded
+
+
+def test_public_names_are_what_they_say() -> None:
+    program = (
+        "import k2t, k2t.verify; print([type(getattr(k2t, name)).__name__ for name in ('verify', 'convert', 'rule')])"
+    )
+    assert python(program) == "['function', 'function', 'function']\n"
+
+
+@pytest.mark.parametrize("kind", sorted(RULES))
+def test_every_rule_has_an_example(kind: str) -> None:
+    assert RULES[kind].examples or WITHOUT_EXAMPLES.get(kind), f"{kind} has no example"
