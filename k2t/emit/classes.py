@@ -10,7 +10,7 @@ import libcst as cst
 from k2t.emit import syntax
 from k2t.emit.forward import Forward, Line, input_arguments
 from k2t.graph import map_structure
-from k2t.program import Block, Module, Op, Parameter, Value, values
+from k2t.program import Block, Code, Module, Op, Parameter, Value, values
 
 LAST = ("F.softmax", "torch.sigmoid")
 
@@ -176,6 +176,8 @@ def constant(value: Any) -> cst.BaseExpression:
         return syntax.tuple_of([constant(item) for item in value])
     if isinstance(value, list):
         return syntax.list_of([constant(item) for item in value])
+    if isinstance(value, Code):
+        return cst.parse_expression(value.text)
     return syntax.literal(value)
 
 

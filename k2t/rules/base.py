@@ -29,6 +29,7 @@ class Example:
         integers: for integer inputs, the number of values; 0 for real inputs.
         mask: whether the inputs carry a mask (made by a Masking layer in front).
         calls: further keyword arguments of the Keras call.
+        states: how many of the inputs, the last ones, are first states of a recurrent layer.
         refuses: a part of the reason why this is refused; "" when it converts.
         name: a short name for test ids; derived from the options when empty.
     """
@@ -38,6 +39,7 @@ class Example:
     integers: int = 0
     mask: bool = False
     calls: dict[str, Any] = field(default_factory=dict)
+    states: int = 0
     refuses: str = ""
     name: str = ""
 

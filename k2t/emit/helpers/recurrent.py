@@ -1,0 +1,163 @@
+"""Recurrent layers that PyTorch lacks: other activations, dropout between the steps, masks, states that stay."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class LockedDropout(nn.Dropout):
+    """Dropout that drops the same features at every step of (N, T, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * F.dropout(torch.ones_like(x[:, :1]), self.p, self.training)
+
+
+class RecurrentLoop(nn.RNNBase):
+    """A loop over the steps of (N, T, C), with the weights of nn.LSTM, nn.GRU or nn.RNN.
+
+    A step where `mask` (N, T) is False keeps the states and repeats the output, which is 0 at first.
+    """
+
+    kind = "RNN_TANH"
+    num_states = 1
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor | None
+    bias_hh_l0: Tensor | None
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        activation: Callable[[Tensor], Tensor] = torch.tanh,
+        recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        recurrent_dropout: float = 0.0,
+    ) -> None:
+        super().__init__(self.kind, input_size, hidden_size, bias=bias, batch_first=True)
+        if not bias:
+            self.bias_ih_l0 = self.bias_hh_l0 = None
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+        self.recurrent_dropout = recurrent_dropout
+
+    def step(self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None) -> tuple[Tensor, ...]:
+        """The next states, the first of which is the output, from the projected input."""
+        return (self.activation(x + project(states[0], self.weight_hh_l0, self.bias_hh_l0, kept)),)
+
+    def forward(
+        self, x: Tensor, states: tuple[Tensor, ...] | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        zeros = x.new_zeros(x.shape[0], self.hidden_size)
+        states = (zeros,) * self.num_states if states is None else states
+        kept = None
+        if self.training and self.recurrent_dropout:
+            gates = self.weight_hh_l0.shape[0] // self.hidden_size
+            kept = F.dropout(x.new_ones(gates, *zeros.shape), self.recurrent_dropout)
+        projected = F.linear(x, self.weight_ih_l0, self.bias_ih_l0)
+        outputs = [zeros]
+        for t in range(x.shape[1]):
+            new = self.step(projected[:, t], states, kept)
+            if mask is None:
+                outputs.append(new[0])
+                states = new
+            else:
+                valid = mask[:, t, None]
+                outputs.append(torch.where(valid, new[0], outputs[-1]))
+                states = tuple(torch.where(valid, *pair) for pair in zip(new, states, strict=True))
+        return torch.stack(outputs[1:], dim=1), states
+
+
+class LoopRNN(RecurrentLoop):
+    """nn.RNN as a loop: with any activation, dropout of the state, a mask."""
+
+
+class LoopLSTM(RecurrentLoop):
+    """nn.LSTM as a loop: with any activation, dropout of the state, a mask."""
+
+    kind = "LSTM"
+    num_states = 2
+
+    def step(self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None) -> tuple[Tensor, ...]:
+        h, c = states
+        gates = x + project(h, self.weight_hh_l0, self.bias_hh_l0, kept)
+        i, f, g, o = gates.chunk(4, dim=1)
+        c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
+        return self.recurrent_activation(o) * self.activation(c), c
+
+
+class LoopGRU(RecurrentLoop):
+    """nn.GRU as a loop: with any activation, dropout of the state, a mask."""
+
+    kind = "GRU"
+
+    def step(self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None) -> tuple[Tensor, ...]:
+        (h,) = states
+        hidden = project(h, self.weight_hh_l0, self.bias_hh_l0, kept).chunk(3, dim=1)
+        r, z = (self.recurrent_activation(a + b) for a, b in zip(x.chunk(3, dim=1)[:2], hidden[:2], strict=True))
+        n = self.activation(x.chunk(3, dim=1)[2] + r * hidden[2])
+        return ((1 - z) * n + z * h,)
+
+
+class ResetBeforeGRU(RecurrentLoop):
+    """A GRU whose reset gate acts on the state before it is multiplied, not on the product (Cho et al., 2014)."""
+
+    kind = "GRU"
+
+    def step(self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None) -> tuple[Tensor, ...]:
+        (h,) = states
+        size = 2 * self.hidden_size
+        gates_kept, state_kept = (None, None) if kept is None else (kept[:2], kept[2:])
+        gates = x[:, :size] + project(h, self.weight_hh_l0[:size], None, gates_kept)
+        r, z = self.recurrent_activation(gates).chunk(2, dim=1)
+        n = self.activation(x[:, size:] + project(r * h, self.weight_hh_l0[size:], None, state_kept))
+        return ((1 - z) * n + z * h,)
+
+
+def project(h: Tensor, weight: Tensor, bias: Tensor | None, kept: Tensor | None) -> Tensor:
+    """`h` (N, H) times the weights of several gates; each gate has a dropout of its own in `kept` (gates, N, H)."""
+    if kept is None:
+        return F.linear(h, weight, bias)
+    product = torch.einsum("gnh,gkh->ngk", h * kept, weight.view(kept.shape[0], -1, h.shape[1]))
+    return product.flatten(1) if bias is None else product.flatten(1) + bias
+
+
+def valid_first(x: Tensor, mask: Tensor) -> Tensor:
+    """The steps of (N, T, C) where `mask` (N, T) is True in front, in their order, the others behind."""
+    order = mask.logical_not().int().argsort(dim=1, stable=True)
+    return x.take_along_dim(order[:, :, None], dim=1)
+
+
+def at_valid(x: Tensor, mask: Tensor) -> Tensor:
+    """Undoes `valid_first`: each step has what the last valid step up to it has, zeros before the first."""
+    count = mask.cumsum(dim=1)[:, :, None]
+    return x.take_along_dim((count - 1).clamp(min=0), dim=1) * (count > 0)
+
+
+def last_valid(x: Tensor, mask: Tensor) -> Tensor:
+    """What the last valid step has, of steps in the order of `valid_first`; zeros where none is valid."""
+    count = mask.sum(dim=1)[:, None, None]
+    return (x.take_along_dim((count - 1).clamp(min=0), dim=1) * (count > 0))[:, 0]
+
+
+class RecurrentState(nn.Module):
+    """The states that a stateful layer keeps from one call to the next; zeros at first."""
+
+    def __init__(self, *shapes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.names = [f"state{i}" for i in range(len(shapes))]
+        for name, shape in zip(self.names, shapes, strict=True):
+            self.register_buffer(name, torch.zeros(shape), persistent=False)
+
+    def forward(self, *new: Tensor) -> tuple[Tensor, ...]:
+        """The states; those given are kept first."""
+        for name, state in zip(self.names, new, strict=False):
+            self.get_buffer(name).copy_(state.detach())
+        return tuple(self.get_buffer(name).clone() for name in self.names)
+
+    def reset_states(self) -> None:
+        """Zeros again."""
+        for name in self.names:
+            self.get_buffer(name).zero_()

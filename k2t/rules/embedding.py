@@ -1,0 +1,52 @@
+"""Embedding and Masking: where masks come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k2t.errors import UntranslatableError
+from k2t.program import Axis, Value
+from k2t.rules.base import Example, example, rule
+from k2t.rules.builder import Builder
+
+
+@rule(
+    "Embedding",
+    examples=[
+        Example(((5,),), {"input_dim": 7, "output_dim": 3}, integers=7),
+        Example(((None,),), {"input_dim": 7, "output_dim": 3, "mask_zero": True}, integers=7),
+        Example(((4, 5),), {"input_dim": 7, "output_dim": 3}, integers=7),
+    ],
+)
+def embedding(
+    b: Builder,
+    x: Value,
+    *,
+    input_dim: int,
+    output_dim: int,
+    mask_zero: bool = False,
+    weights: Any = None,
+    lora_rank: int | None = None,
+    lora_alpha: float | None = None,
+    quantization_config: Any = None,
+) -> Value:
+    """nn.Embedding; with mask_zero, index 0 is masked for the layers behind."""
+    if lora_rank is not None or quantization_config is not None:
+        raise UntranslatableError("LoRA and quantization are not supported yet; merge or dequantize before saving")
+    table = b.variable("embeddings", (input_dim, output_dim))
+    index = x if x.dtype in ("int32", "int64") else b.call(".long", x, dtype="int64")
+    module = b.module("nn.Embedding", input_dim, output_dim, weights={"weight": b.weight(table)})
+    output = b.call(module, index, shape=(*x.shape, output_dim), dtype=b.layer.dtype, layout="keras")
+    if mask_zero:
+        output.mask = b.call("!=", x, 0, dtype="bool", layout="keras")
+    return output
+
+
+@rule("Masking", examples=[example((5, 3)), example((5, 3), mask_value=-1.0), example((4, 5, 3))])
+def masking(b: Builder, x: Value, *, mask_value: float = 0.0) -> Value:
+    """A comparison: a step whose features all equal mask_value becomes zeros, and is masked for the layers behind."""
+    differs = b.call("!=", x, mask_value, dtype="bool", layout="keras")
+    mask = b.call(".any", differs, dim=Axis(-1), shape=x.shape[:-1], layout="keras")
+    output = b.call("*", x, b.call(".unsqueeze", mask, -1, shape=(*x.shape[:-1], 1), layout="keras"), layout="keras")
+    output.mask = mask
+    return output
