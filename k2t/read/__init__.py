@@ -6,13 +6,14 @@ import functools
 import hashlib
 import json
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from k2t.errors import K2TError, ReadError
+from k2t.errors import ReadError
 from k2t.graph import Source
 from k2t.read import archive, h5
 from k2t.read.config import read_model
@@ -51,8 +52,8 @@ def read(path: str | Path, *, weights: str | Path | None = None) -> Source:
     """
     try:
         return _read(str(path), None if weights is None else str(weights))
-    except K2TError:
-        raise
+    except ReadError as error:
+        raise error if str(path) in str(error) else ReadError(f"{path}: {error}") from error
     except RecursionError as error:
         raise ReadError(f"{path}: the configuration is nested too deep; the file is damaged") from error
     except DAMAGE as error:
@@ -60,22 +61,23 @@ def read(path: str | Path, *, weights: str | Path | None = None) -> Source:
 
 
 def _read(path: str, weights: str | None) -> Source:
-    file = _open(path)
-    if file.config is None:
-        raise ReadError(f"{path}: holds weights but no model; give the architecture's JSON, and this file as weights")
-    other = _open(weights) if weights is not None else file
-    if other.store is None and weights is not None:
-        raise ReadError(f"{weights}: holds no weights; expected an HDF5 file or a .keras archive")
-    version = file.keras_version or other.keras_version
-    backend = file.backend or other.backend
-    era = Era.guess(version or ("3" if "module" in file.config else ""), backend, file.config)
-    model = read_model(file.config, era)
-    surplus = attach(model, other.store, era) if other.store else ()
-    graph = with_input_shape(model.graph)
+    with ExitStack() as files:
+        file = _open(path, files)
+        if file.config is None:
+            raise ReadError(f"{path}: holds weights but no model; give the model's JSON, and this file as its weights")
+        other = file if weights is None else _open(weights, files)
+        if other.store is None and weights is not None:
+            raise ReadError(f"{weights}: holds no weights; expected an HDF5 file or a .keras archive")
+        version = file.keras_version or other.keras_version
+        era = Era.guess(version or ("3" if "module" in file.config else ""), file.backend or other.backend, file.config)
+        model = read_model(file.config, era)
+        surplus = attach(model, other.store, era) if other.store else ()
+        graph = with_input_shape(model.graph)
+        files.pop_all()  # the arrays keep open what they need
     return Source(path, graph, version, era.backend, functools.cache(lambda: _sha256(path)), surplus)
 
 
-def _open(path: str) -> _File:
+def _open(path: str, files: ExitStack) -> _File:
     """A file by its content, whatever its name."""
     place = Path(path)
     if place.is_dir():
@@ -89,9 +91,9 @@ def _open(path: str) -> _File:
     except OSError as error:
         raise ReadError(f"{path}: cannot be opened ({error.strerror or error})") from error
     if head.startswith(archive.MAGIC):
-        return _keras(path)
+        return _keras(path, files)
     if head == h5.MAGIC or h5py.is_hdf5(path):
-        return _hdf5(path, size)
+        return _hdf5(path, size, files)
     if place.suffix in (".py", ".ipynb"):
         raise ReadError(f"{path}: Keras code is not supported yet; save the model as a .keras or .h5 file")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b'"') and size <= MAX_JSON:
@@ -99,8 +101,9 @@ def _open(path: str) -> _File:
     raise ReadError(f"{path}: not a Keras model; expected HDF5 (.h5), a .keras archive or an architecture's JSON")
 
 
-def _hdf5(path: str, size: int) -> _File:
+def _hdf5(path: str, size: int, files: ExitStack) -> _File:
     store = Store(Extent(path, 0, size), path)
+    files.callback(store.close)
     group = store.group(store.root, "model_weights") or store.root
     config = store.text(store.root, "model_config")
     version, backend = (
@@ -109,8 +112,9 @@ def _hdf5(path: str, size: int) -> _File:
     return _File(None if config is None else parsed(config, path), version, backend, store)
 
 
-def _keras(path: str) -> _File:
+def _keras(path: str, files: ExitStack) -> _File:
     found = archive.open_archive(path)
+    files.callback(found.weights.close)
     metadata = parsed(found.metadata.decode(), f"{path}:{archive.METADATA}")
     version = metadata.get("keras_version", "") if isinstance(metadata, dict) else ""
     return _File(parsed(found.config.decode(), f"{path}:{archive.CONFIG}"), str(version), "", found.weights)

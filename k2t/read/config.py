@@ -50,6 +50,8 @@ def read_model(entry: Any, era: Era) -> Model:
         ReadError: the configuration contradicts itself, or is none.
     """
     entry = expect(entry, dict, "the model")
+    if "class_name" not in entry:
+        raise ReadError("the model's configuration names no class; it is damaged, or not Keras's")
     reader = _Reader(era)
     if not is_model(entry):
         layer = reader.layer(entry, "the model")

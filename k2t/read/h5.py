@@ -6,6 +6,7 @@ import io
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
@@ -89,6 +90,11 @@ class Store:
         except (OSError, RuntimeError, ValueError) as error:
             raise ReadError(f"{label}: truncated or damaged HDF5 file ({error}); copy it again") from error
         self._fileno = h5py.h5o.get_info(self.root.id).fileno
+
+    def close(self) -> None:
+        """Close the file; arrays that are read through h5py are lost."""
+        with suppress(OSError, RuntimeError, ValueError):  # a damaged file may not even close
+            self.root.file.close()
 
     def text(self, group: h5py.Group, name: str) -> str | None:
         """An attribute that holds one string, as bytes or str."""
