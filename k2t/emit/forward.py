@@ -116,7 +116,8 @@ class Forward:
         """The name of a tensor that ends here goes on; a value read much later is named after its layer."""
         far = self.last[value] - number > FAR and self.uses[value] > 1
         ends = [self.names[v] for v in values((op.args, op.kwargs)) if v in self.names]
-        wishes = () if far else (*(name for name in ends if name in self.common), *SHORT)
+        usual = (*(name for name in ends if name in self.common), *SHORT)
+        wishes = ("mask",) if value.dtype == "bool" else () if far else usual
         name = next((wish for wish in wishes if self.until.get(wish, -1) <= number), None)
         name = name or self.namespace.claim(identifier(value.layer.partition("#")[0], "skip"))
         self.until[name] = self.last[value]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import libcst as cst
 
@@ -36,6 +36,7 @@ COMPARE: dict[str, type[cst.BaseCompOp]] = {
 }
 UNARY: dict[str, type[cst.Minus] | type[cst.BitInvert]] = {"-": cst.Minus, "~": cst.BitInvert}
 ATOM = 9
+Expression = TypeVar("Expression", bound=cst.BaseExpression | cst.BaseAssignTargetExpression)
 
 
 def dotted(path: str) -> cst.BaseExpression:
@@ -144,13 +145,20 @@ def list_of(items: Sequence[cst.BaseExpression]) -> cst.List:
 
 
 def assign(target: cst.BaseAssignTargetExpression, value: cst.BaseExpression) -> cst.SimpleStatementLine:
-    """`target = value`."""
-    return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(target)], value)])
+    """`target = value`; several targets without parentheses."""
+    return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(bare(target))], value)])
 
 
 def returns(value: cst.BaseExpression) -> cst.SimpleStatementLine:
-    """`return value`."""
-    return cst.SimpleStatementLine([cst.Return(value)])
+    """`return value`; several values without parentheses."""
+    return cst.SimpleStatementLine([cst.Return(bare(value))])
+
+
+def bare(node: Expression) -> Expression:
+    """A tuple of several items without its parentheses, any other node as it is."""
+    if isinstance(node, cst.Tuple) and len(node.elements) > 1:
+        return node.with_changes(lpar=[], rpar=[])
+    return node
 
 
 def expression(value: cst.BaseExpression) -> cst.SimpleStatementLine:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
+from k2t.lower.prune import prune
 from k2t.lower.schedule import schedule
 from k2t.program import Block
 
@@ -24,6 +25,7 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None) -> lis
     blocks: list[Block] = []
     collect(main, blocks)
     for block in blocks:
+        prune(block)
         schedule(block)
         decide(block, layout if block is main else "torch")
         for simplify in PASSES:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from k2t.errors import UntranslatableError
-from k2t.program import Axis, Value
+from k2t.program import Value
 from k2t.rules.base import Example, example, rule
 from k2t.rules.builder import Builder
+from k2t.rules.masks import any_last, as_column, differs
 
 
 @rule(
@@ -38,15 +39,14 @@ def embedding(
     module = b.module("nn.Embedding", input_dim, output_dim, weights={"weight": b.weight(table)})
     output = b.call(module, index, shape=(*x.shape, output_dim), dtype=b.layer.dtype, layout="keras")
     if mask_zero:
-        output.mask = b.call("!=", x, 0, dtype="bool", layout="keras")
+        output.mask = differs(b, x, 0)
     return output
 
 
 @rule("Masking", examples=[example((5, 3)), example((5, 3), mask_value=-1.0), example((4, 5, 3))])
 def masking(b: Builder, x: Value, *, mask_value: float = 0.0) -> Value:
     """A comparison: a step whose features all equal mask_value becomes zeros, and is masked for the layers behind."""
-    differs = b.call("!=", x, mask_value, dtype="bool", layout="keras")
-    mask = b.call(".any", differs, dim=Axis(-1), shape=x.shape[:-1], layout="keras")
-    output = b.call("*", x, b.call(".unsqueeze", mask, -1, shape=(*x.shape[:-1], 1), layout="keras"), layout="keras")
+    mask = any_last(b, differs(b, x, mask_value))
+    output = b.call("*", x, as_column(b, mask, x.rank), shape=x.shape, layout="keras")
     output.mask = mask
     return output

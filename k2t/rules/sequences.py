@@ -10,6 +10,7 @@ from k2t.errors import UntranslatableError
 from k2t.program import Op, Value, values
 from k2t.rules.builder import Builder
 from k2t.rules.cells import Cell, torch_module
+from k2t.rules.masks import as_column
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def nested(states: Sequence[Value]) -> Any:
 def zero_where_masked(b: Builder, x: Value, mask: Value, sequences: bool) -> Value:
     """Zeros where the step is masked; for the last output alone, where the last step is."""
     if sequences:
-        valid = b.call(".unsqueeze", mask, -1, shape=(*mask.shape, 1), layout="keras")
+        valid = as_column(b, mask, x.rank)
     else:
         index = (slice(None), slice(-1, None))
         valid = b.call("[]", mask, index, shape=(mask.shape[0], 1), layout="keras")

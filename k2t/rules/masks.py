@@ -1,0 +1,32 @@
+"""Masks, written as Keras 3 records them in a file, so that what is computed twice is seen to be the same."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from k2t.program import Value
+from k2t.rules.builder import Builder
+from k2t.rules.operations.base import call_operation
+
+
+def differs(b: Builder, x: Value, value: float) -> Value:
+    """x != value."""
+    mask: Value = call_operation(b, "not_equal", (x, value), {})
+    return mask
+
+
+def any_last(b: Builder, x: Value) -> Value:
+    """Whether any element along the last axis is True."""
+    mask: Value = call_operation(b, "any", (x,), {"axis": -1, "keepdims": False})
+    return mask
+
+
+def either(b: Builder, masks: list[Value]) -> Value:
+    """The masks joined by or."""
+    return reduce(lambda first, second: call_operation(b, "logical_or", (first, second), {}), masks)
+
+
+def as_column(b: Builder, mask: Value, rank: int) -> Value:
+    """The mask with axes of size 1 behind, up to `rank`."""
+    index = (..., *[None] * (rank - mask.rank))
+    return b.call("[]", mask, index, shape=(*mask.shape, *[1] * (rank - mask.rank)), dtype="bool", layout="keras")
