@@ -174,7 +174,7 @@ def converter(
     written: dict[type, Callable[[Any], Any]] = {
         Value: lambda leaf: replaced[leaf],
         Axis: lambda leaf: place(leaf.index),
-        Axes: lambda leaf: tuple(sorted(place(axis) for axis in leaf.indices)),
+        Axes: lambda leaf: one_or_several(sorted(place(axis) for axis in leaf.indices)),
         Pads: lambda leaf: padding_argument([leaf.pairs[axis] for axis in inner]),
         Index: lambda leaf: subscript([leaf.items[axis] for axis in inner]),
         Sizes: lambda leaf: tuple(map_structure(convert, leaf.items[axis]) for axis in outer),
@@ -186,6 +186,11 @@ def converter(
         return written[type(leaf)](leaf) if type(leaf) in written else leaf
 
     return convert
+
+
+def one_or_several(axes: list[int]) -> int | tuple[int, ...]:
+    """As a person writes them."""
+    return axes[0] if len(axes) == 1 else tuple(axes)
 
 
 def spread(args: tuple[Any, ...], convert: Callable[[Any], Any]) -> Iterator[Any]:

@@ -1,0 +1,81 @@
+"""Follows Python code symbolically: what a Lambda or a layer's `call` does to tensors becomes operations.
+
+The code is a syntax tree and is never run. Numbers are computed, tensors are traced, functions of
+Keras, TensorFlow and numpy are looked up by name; anything else is refused with its line.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from k2t.rules.tracing.calls import Calls
+from k2t.rules.tracing.names import Closure, Library, Returned, library_path
+
+
+class Interpreter(Calls):
+    """Follows whole functions."""
+
+    def execute(self, body: Sequence[ast.stmt]) -> None:
+        """Statements in order."""
+        for statement in body:
+            self.step(statement)
+            handler = getattr(self, f"do_{type(statement).__name__.lower()}", None)
+            if handler is None:
+                raise self.refusal(statement, f"the statement {type(statement).__name__.lower()}")
+            handler(statement)
+
+    def do_return(self, node: ast.Return) -> None:
+        """`return value`."""
+        raise Returned(None if node.value is None else self.evaluate(node.value))
+
+    def do_assign(self, node: ast.Assign) -> None:
+        """`a = b = value`."""
+        value = self.evaluate(node.value)
+        for target in node.targets:
+            self.assign(target, value)
+
+    def do_annassign(self, node: ast.AnnAssign) -> None:
+        """`a: type = value`."""
+        if node.value is not None:
+            self.assign(node.target, self.evaluate(node.value))
+
+    def do_augassign(self, node: ast.AugAssign) -> None:
+        """`a += value`."""
+        left = self.evaluate(ast.copy_location(ast.parse(ast.unparse(node.target), mode="eval").body, node))
+        self.assign(node.target, self.binary(node, type(node.op), left, self.evaluate(node.value)))
+
+    def do_expr(self, node: ast.Expr) -> None:
+        """A docstring, or a call for its effect on a list."""
+        if not isinstance(node.value, ast.Constant):
+            self.evaluate(node.value)
+
+    def do_pass(self, node: ast.Pass) -> None:
+        """Nothing."""
+
+    def do_import(self, node: ast.Import) -> None:
+        """`import tensorflow as tf`."""
+        for item in node.names:
+            path = item.name.split(".")
+            name = item.asname or path[0]
+            self.names[name] = Library(library_path(item.name if item.asname else path[0]))
+
+    def do_importfrom(self, node: ast.ImportFrom) -> None:
+        """`from keras import backend as K`."""
+        for item in node.names:
+            self.names[item.asname or item.name] = Library(library_path(f"{node.module}.{item.name}"))
+
+    def do_if(self, node: ast.If) -> None:
+        """The branch that a constant condition chooses."""
+        self.execute(node.body if self.truth(node.test) else node.orelse)
+
+    def do_for(self, node: ast.For) -> None:
+        """A loop over something of known length, unrolled."""
+        for item in self.items(node.iter):
+            self.assign(node.target, item)
+            self.execute(node.body)
+        self.execute(node.orelse)
+
+    def do_functiondef(self, node: ast.FunctionDef) -> None:
+        """A local function."""
+        self.names[node.name] = Closure(node, self.names)

@@ -1,0 +1,123 @@
+"""What the names of traced code stand for: libraries, functions, methods; and the limits of what it may do."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+# Code from a file is hostile: no loop and no number grows beyond these.
+MAX_STEPS = 100_000
+MAX_BITS = 256
+MAX_ITEMS = 10_000
+
+OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
+    ast.Add: ("add", operator.add),
+    ast.Sub: ("subtract", operator.sub),
+    ast.Mult: ("multiply", operator.mul),
+    ast.Div: ("true_divide", operator.truediv),
+    ast.FloorDiv: ("floor_divide", operator.floordiv),
+    ast.Mod: ("mod", operator.mod),
+    ast.Pow: ("power", operator.pow),
+    ast.MatMult: ("matmul", operator.matmul),
+    ast.BitAnd: ("logical_and", operator.and_),
+    ast.BitOr: ("logical_or", operator.or_),
+    ast.BitXor: ("logical_xor", operator.xor),
+    ast.Lt: ("less", operator.lt),
+    ast.LtE: ("less_equal", operator.le),
+    ast.Gt: ("greater", operator.gt),
+    ast.GtE: ("greater_equal", operator.ge),
+    ast.Eq: ("equal", operator.eq),
+    ast.NotEq: ("not_equal", operator.ne),
+}
+IDENTITY: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+    ast.In: lambda item, items: item in items,
+    ast.NotIn: lambda item, items: item not in items,
+}
+BUILTINS: dict[str, Callable[..., Any]] = {
+    "len": len,
+    "range": range,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "tuple": tuple,
+    "list": list,
+    "zip": zip,
+    "enumerate": enumerate,
+    "reversed": reversed,
+    "sorted": sorted,
+    "dict": dict,
+    "slice": slice,
+}
+# Names under which people import the libraries whose functions have translations.
+LIBRARIES = {
+    "K": "K",
+    "backend": "K",
+    "T": "K",
+    "tf": "tf",
+    "tensorflow": "tf",
+    "np": "np",
+    "numpy": "np",
+    "ops": "keras.ops",
+    "keras": "keras",
+    "math": "math",
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """A name inside a library: `tf.nn.relu`."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Closure:
+    """A function of the code itself, with the names around it."""
+
+    node: ast.Lambda | ast.FunctionDef
+    names: dict[str, Any] = field(repr=False, default_factory=dict)
+
+
+class Returned(Exception):  # noqa: N818 - not an error: the way out of a function
+    """Carries the value of a return statement."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A method, with what it belongs to."""
+
+    subject: Any
+    name: str
+
+
+def too_large(kind: type[ast.AST], left: Any, right: Any) -> bool:
+    """Whether an operation on constants would grow without bound."""
+    if kind is ast.Pow and isinstance(left, int) and isinstance(right, int):
+        return left.bit_length() * max(right, 1) > MAX_BITS
+    if kind is ast.Mult:
+        sizes = [len(item) for item in (left, right) if isinstance(item, list | tuple | str)]
+        counts = [item for item in (left, right) if isinstance(item, int)]
+        return bool(sizes and counts and sizes[0] * abs(counts[0]) > MAX_ITEMS)
+    return False
+
+
+def library_path(path: str) -> str:
+    """A dotted name below the library's usual name: `tensorflow.keras.backend.sum` -> `K.sum`."""
+    parts = path.split(".")
+    for start in ("tensorflow.keras", "tf.keras", "tensorflow.python.keras", "tf_keras"):
+        prefix = start.split(".")
+        if parts[: len(prefix)] == prefix:
+            parts = ["keras", *parts[len(prefix) :]]
+    if parts[:2] == ["keras", "backend"]:
+        return ".".join(["K", *parts[2:]])
+    first = LIBRARIES.get(parts[0], parts[0])
+    return ".".join([first, *parts[1:]])
