@@ -46,8 +46,8 @@ def write_class(block: Block, summary: str, dtype: str = "float32") -> Written:
     results = last.args[0] if last else block.outputs
     forward = Forward(block, ops, results)
     lines = forward.write()
-    body = [line.node for line in lines]
     result = map_structure(forward.value, results)
+    body = typed([line.node for line in lines], result, input_arguments(block))
     functions = [constructor(block, dtype)]
     if last is None:
         functions.append(
@@ -85,6 +85,18 @@ def places(block: Block, ops: list[Op], lines: list[Line], offset: int) -> tuple
             found[op.outputs] = Place(op.layer, op.outputs, None, "", op.target.name)
     ends = {value for op in final.values() for value in values(op.outputs)}
     return tuple(place for value, place in found.items() if value in ends)
+
+
+def typed(body: list[cst.SimpleStatementLine], result: Any, arguments: list[str]) -> list[cst.SimpleStatementLine]:
+    """The first assignment of the variable that is returned says its type, which a module's call does not tell."""
+    if not isinstance(result, cst.Name) or result.value in arguments:
+        return body
+    for number, line in enumerate(body):
+        statement = line.body[0]
+        if isinstance(statement, cst.Assign) and statement.targets[0].target.deep_equals(result):
+            made = cst.AnnAssign(result, cst.Annotation(cst.Name("Tensor")), statement.value)
+            return [*body[:number], line.with_changes(body=[made]), *body[number + 1 :]]
+    return body
 
 
 def split_last(block: Block) -> tuple[list[Op], Op | None]:

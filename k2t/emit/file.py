@@ -20,9 +20,10 @@ from k2t.program import Block, Code, Module, Value, leaves, values
 LINE_LENGTH = 100
 
 LOAD = '''
-def load(
-    weights: str | Path = Path(__file__).with_suffix(".safetensors"), device: str = "cpu"
-) -> {name}:
+WEIGHTS = Path(__file__).with_suffix(".safetensors")
+
+
+def load(weights: str | Path = WEIGHTS, device: str = "cpu") -> {name}:
     """The model with its converted weights, in eval mode."""
     model = {name}()
     load_model(model, weights)

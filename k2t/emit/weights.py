@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from k2t.graph import Array
-from k2t.program import Block, Module, Weight
+from k2t.program import Block, Module, Parameter, Weight
 
 DTYPES = {
     "float64": "F64",
@@ -57,7 +57,8 @@ def storage(dtype: str) -> str:
 
 def entries(block: Block, prefix: str = "") -> Iterator[Entry]:
     """The state dict of a block, modules inside it included."""
-    for item in (*block.modules(), *block.parameters()):
+    items: list[Module | Parameter] = [*block.modules(), *block.parameters()]
+    for item in items:
         path = f"{prefix}{item.name}"
         if not isinstance(item, Module):
             yield entry(path, item.weight)
