@@ -84,10 +84,10 @@ class Candidate:
         import torch
 
         observer = Observer(self.tree, self._entries)
-        model = self.load(observer).to(getattr(torch, dtype)).eval()
-        observer.watch(model)
         tensors = self.tensors(names, arrays, dtype)
-        with torch.no_grad(), exact_float32():
+        with torch.no_grad(), exact_float32(), default_dtype(dtype):
+            model = self.load(observer).to(getattr(torch, dtype)).eval()
+            observer.watch(model)
             try:
                 outputs = self._named(model(*tensors))
                 layers = observer.layers()
@@ -145,6 +145,19 @@ def parse(net: Path) -> ast.Module:
         return ast.parse(net.read_text("utf-8"), str(net))
     except (OSError, SyntaxError, ValueError) as error:
         raise ReadError(f"{net}: cannot be read: {error}") from error
+
+
+@contextmanager
+def default_dtype(dtype: Dtype) -> Iterator[None]:
+    """Within it, modules are made in that dtype, so that the constants of a configuration are not rounded first."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager

@@ -1,26 +1,38 @@
 """What TensorFlow's CPU kernels compute in float32 only, in float64.
 
-TensorFlow rounds the slope of leaky_relu and the constants of gelu to float32 in float64 models too, which puts its
-results 1e-8 off the functions that they name: more than the proof of parity tolerates. Its 3D maximum pooling has no
-float64 kernel.
+TensorFlow rounds the slope of leaky_relu, the constants of gelu and numbers that are cast to float32 in float64 models
+too, which puts its results 1e-8 off the functions that they name: more than the proof of parity tolerates. Its 3D
+maximum pooling has no float64 kernel, and resized images are float32.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+import numpy as np
+
+from k2t.resampling import matrix
 
 
 @contextmanager
 def float64_kernels() -> Iterator[None]:
-    """Within it, tf.nn's leaky_relu, gelu and maximum pooling compute in the dtype of their input."""
+    """Within it, these functions of TensorFlow compute in the dtype of their input."""
     import tensorflow as tf
 
-    modules = [tf.nn, tf.compat.v2.nn]
-    own = {"leaky_relu": leaky_relu, "gelu": gelu, "max_pool": max_pool, "max_pool3d": max_pool}
-    before = [(module, name, getattr(module, name)) for module in modules for name in own]
+    own: dict[str, Callable[..., Any]] = {
+        "leaky_relu": leaky_relu,
+        "gelu": gelu,
+        "max_pool": max_pool,
+        "max_pool3d": max_pool,
+        "resize": partial(resize, tf.image.resize),
+        "cast": partial(cast, tf.cast),
+    }
+    modules = [tf.nn, tf.compat.v2.nn, tf.image, tf.compat.v2.image, tf, tf.compat.v2]
+    before = [(module, name, getattr(module, name)) for module in modules for name in own if hasattr(module, name)]
     for module, name, _ in before:
         setattr(module, name, own[name])
     try:
@@ -72,3 +84,25 @@ def spatial(value: Any, first: bool) -> list[int]:
     if len(numbers) == 5:
         return numbers[2:] if first else numbers[1:4]
     return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def resize(own: Any, images: Any, size: Any, method: str = "bilinear", **options: Any) -> Any:
+    """Resized images; what is not float64, or of unknown size, is left to TensorFlow's `own`."""
+    import tensorflow as tf
+
+    images = tf.convert_to_tensor(images)
+    sizes, targets = images.shape[-3:-1], tf.get_static_value(tf.convert_to_tensor(size))
+    exact = images.dtype == tf.float64 and None not in sizes and targets is not None
+    if not exact or method == "nearest" or options.get("preserve_aspect_ratio"):
+        return own(images, size, method=method, **options)
+    if tuple(sizes) == tuple(targets):
+        return images
+    antialias = options.get("antialias", False)
+    rows, columns = (matrix(n, int(target), method, antialias) for n, target in zip(sizes, targets, strict=True))
+    return tf.einsum("...hwc,yh,xw->...yxc", images, rows, columns)
+
+
+def cast(own: Any, x: Any, dtype: Any, **options: Any) -> Any:
+    """`tf.cast`; Python's numbers are not rounded on the way."""
+    items = x if isinstance(x, list | tuple) else [x]
+    return own(np.asarray(x) if all(isinstance(item, float) for item in items) else x, dtype, **options)
