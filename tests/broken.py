@@ -200,6 +200,14 @@ def half_of_a_character_as_a_name(folder: Path) -> Path:
     return model_json(folder, sequential(dense("\ud800", batch_input_shape=[None, 3])))
 
 
+@broken("not Unicode")
+def bytes_that_are_no_text_as_a_name(folder: Path) -> Path:
+    path = small_h5(folder)
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = np.bytes_(json.dumps(SMALL).replace("one", "?").encode().replace(b"?", b"\xff"))
+    return path
+
+
 @broken("names no class")
 def model_without_a_class(folder: Path) -> Path:
     path = small_h5(folder)

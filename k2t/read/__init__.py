@@ -130,16 +130,17 @@ def _json(path: str) -> _File:
 
 
 def parsed(text: str, where: str) -> Any:
-    """JSON from an untrusted file."""
+    """JSON from an untrusted file: its texts can be written to another file."""
     try:
         value = json.loads(text)
+        if not text.isascii():
+            text.encode()
+        if SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ReadError(f"{where}: a text in it is not Unicode; the file is damaged") from error
     except ValueError as error:
         raise ReadError(f"{where}: damaged JSON ({error})") from error
-    if SURROGATE.search(text):
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise ReadError(f"{where}: a text in it is not Unicode; the file is damaged") from error
     return value
 
 
