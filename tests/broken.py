@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from files import called, dense, functional, input_layer, kernel, sequential, write_h5, write_keras
+from files import called, dense, functional, input_layer, kernel, node, sequential, tensor, write_h5, write_keras
 
 SMALL = sequential(dense("one", batch_input_shape=[None, 3]))
 WEIGHTS = {"one": kernel()}
@@ -239,6 +239,13 @@ def output_of_a_call_that_is_not_there(folder: Path) -> Path:
 @broken("is used but does not exist")
 def negative_call(folder: Path) -> Path:
     return connected(folder, called(dense("a"), [["x", 0, 0]]), outputs=[["a", -1, 0]])
+
+
+@broken("Keras 3.2 does not say which call of 'a'")
+def calls_that_keras_3_2_confused(folder: Path) -> Path:
+    shared = called(dense("a"), node(tensor("x")), node(tensor("a")))
+    layers = [input_layer("x", 3), shared, called(dense("b"), node(tensor("a")))]
+    return write_keras(folder / "m.keras", functional(layers, [["x", 0, 0]], [["b", 0, 0]]), {}, version="3.2.1")
 
 
 @broken("two layers are named 'a'")

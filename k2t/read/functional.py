@@ -13,6 +13,8 @@ from k2t.read.values import expect
 
 # From this release on, a list of one output is a list, and not the output.
 LISTS_OF_ONE = (3, 11)
+# This release wrote 0 for the number of every call.
+CONFUSED = (3, 2)
 
 
 def connect(
@@ -48,17 +50,29 @@ def connect(
         for call, node in zip(names[own], nodes[own], strict=True):
             given = arguments(node, partial(tensor, first), known, own)
             calls[call] = Call(call, layer, given.args, given.kwargs)
+    if version[:2] == CONFUSED:
+        refuse_unused_calls(name, calls, set(histories(config["output_layers"])))
     outputs = boundary(config["output_layers"], partial(tensor, last), name)
     if isinstance(outputs, list) and len(outputs) == 1 and version < LISTS_OF_ONE:
         outputs = outputs[0]
     given_to = given_inputs(name, config, inputs)
     ordered = in_order(calls, outputs)
-    sources = {ref.call for call in ordered for ref in refs((call.args, call.kwargs))} | {
-        ref.call for ref in refs(outputs)
-    }
+    sources = {ref.call for ref in refs([outputs, *((call.args, call.kwargs) for call in ordered)])}
     if loose := sources & inputs.keys() - {item.name for item in given_to}:
         raise ReadError(f"{name}: the input {min(loose)!r} is used but is not among the model's inputs")
     return Graph(name, given_to, ordered, outputs)
+
+
+def refuse_unused_calls(name: str, calls: dict[str, Call], outputs: set[tuple[str, int]]) -> None:
+    """Keras saves no call that nothing uses; where one is, what it feeds has been lost."""
+    used = {ref.call for call in calls.values() for ref in refs((call.args, call.kwargs))}
+    results = {own for own, _ in outputs}
+    for key, call in calls.items():
+        if key != call.layer.name and key not in used and call.layer.name not in results:
+            raise ReadError(
+                f"{name}: Keras 3.2 does not say which call of {call.layer.name!r} goes where; "
+                "save the model again with another release"
+            )
 
 
 def call_names(nodes: dict[str, list[Any]], layers: dict[str, Layer]) -> dict[str, list[str]]:
