@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from k2t import __version__ as VERSION
-from k2t.emit.file import Emitted, Header, write_file
-from k2t.emit.weights import Entry, entries, write
+from k2t.emit.draft import Background, Draft
+from k2t.emit.weights import Entry, entries, header
 from k2t.graph import Source
 from k2t.lower import lower
 from k2t.program import Block, Module, Value, values
 from k2t.read import read
 from k2t.rules.translate import translate
+
+if TYPE_CHECKING:
+    from k2t.emit.file import Emitted
 
 WIDTHS = ("bfloat16", "float16", "float32", "float64")
 
@@ -59,6 +62,8 @@ class Result:
     origin: str
     tensors: list[Entry] = field(repr=False)
     metadata: dict[str, str] = field(repr=False)
+    room: int = field(repr=False)
+    draft: Draft | None = field(default=None, repr=False)
 
     def write(self, path: str | Path, advance: Callable[[int], object] = lambda size: None) -> Path:
         """Write net.py and net.safetensors beside it: both whole, or neither. Returns the path of the weights.
@@ -68,16 +73,11 @@ class Result:
             advance: is told the size of each tensor when it is written, in bytes.
         """
         path = Path(path)
-        weights = path.with_suffix(".safetensors")
+        if self.draft is None or self.draft.path != path:
+            self.draft = Draft(path, self.tensors, self.room)
+        draft, self.draft = self.draft, None
         metadata = self.metadata | {"k2t.source": relative(Path(self.origin), path.parent)}
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".k2t-") as folder:
-            code, data = Path(folder) / "code", Path(folder) / "data"
-            code.write_text(self.source, "utf-8")
-            with data.open("wb") as file:
-                write(file, self.tensors, metadata, advance)
-            os.replace(data, weights)
-            os.replace(code, path)
-        return weights
+        return draft.finish(self.source, metadata, advance)
 
 
 def convert(
@@ -86,6 +86,7 @@ def convert(
     weights: str | Path | None = None,
     class_name: str | None = None,
     layout: str = "torch",
+    output: str | Path | None = None,
 ) -> Result:
     """Convert a saved Keras model.
 
@@ -94,25 +95,48 @@ def convert(
         weights: the file of the weights, where `source` holds the architecture alone.
         class_name: name of the emitted class; the model's own by default.
         layout: `torch` or `keras`, the order of axes at the inputs and outputs.
+        output: where the result will be written; then the weights are on their way while the code is emitted.
 
     Raises:
         ReadError: the file cannot be read.
         UnsupportedError: it holds layers without a translation.
     """
     model = read(source, weights=weights)
+    sha256 = Background(model.sha256)
     main = translate(model.graph)
     blocks = lower(main, layout=layout, name=class_name)
-    sha256 = model.sha256()
+    tensors = list(entries(main))
+    known = metadata(main, tensors)
+    room = len(header(tensors, known)) + places_room(main) // 8 * 8
+    draft = Draft(Path(output), tensors, room) if output is not None else None
     options = {"--class-name": class_name, "--layout": layout if layout != "torch" else None}
-    header = Header(
+
+    from k2t.emit.file import Header, write_file  # imports LibCST, while the weights are read and written
+
+    head = Header(
         Path(model.path).name,
-        sha256,
+        sha256.result(),
         model.keras_version,
         VERSION,
         " ".join(f"{key} {value}" for key, value in options.items() if value),
     )
-    emitted = write_file(blocks, header, model_dtype(model))
-    return describe(model, main, emitted, sha256)
+    emitted = write_file(blocks, head, model_dtype(model))
+    variables = {id(v): v for item in tensors for v in item.weight.variables}
+    return Result(
+        source=emitted.source,
+        class_name=main.name,
+        keras_version=model.keras_version,
+        backend=model.backend,
+        inputs=inputs_of(main),
+        outputs=outputs_of(main),
+        layers=len(list(model.graph.layers())),
+        parameters=sum(math.prod(v.shape) for v in variables.values()),
+        origin=model.path,
+        tensors=tensors,
+        metadata=known | {"k2t.source_sha256": head.sha256, "k2t.layers": json.dumps(layer_places(main, emitted))},
+        room=room,
+        draft=draft,
+    )
 
 
 def model_dtype(model: Source) -> str:
@@ -121,35 +145,26 @@ def model_dtype(model: Source) -> str:
     return max((dtype for dtype in found if dtype in WIDTHS), key=WIDTHS.index, default="float32")
 
 
-def describe(model: Source, main: Block, emitted: Emitted, sha256: str) -> Result:
-    """The result, with what verification needs to know as metadata of the weights."""
-    tensors = list(entries(main))
-    inputs = [tensor(main, name, value) for name, value in zip(main.input_names, main.inputs, strict=True)]
-    outputs = [tensor(main, value.layer, value) for value in values(main.outputs)]
+def metadata(main: Block, tensors: list[Entry]) -> dict[str, str]:
+    """What verification needs to know and does not depend on the code."""
     names = {item.key: [variable.keras_name for variable in item.weight.variables] for item in tensors}
-    variables = {id(v): v for item in tensors for v in item.weight.variables}
-    metadata = {
+    return {
         "k2t.version": VERSION,
-        "k2t.source_sha256": sha256,
         "k2t.class": main.name,
-        "k2t.inputs": json.dumps([vars(item) for item in inputs]),
-        "k2t.outputs": json.dumps([vars(item) for item in outputs]),
+        "k2t.inputs": json.dumps([vars(item) for item in inputs_of(main)]),
+        "k2t.outputs": json.dumps([vars(item) for item in outputs_of(main)]),
         "k2t.weights": json.dumps(names),
-        "k2t.layers": json.dumps(layer_places(main, emitted)),
     }
-    return Result(
-        source=emitted.source,
-        class_name=main.name,
-        keras_version=model.keras_version,
-        backend=model.backend,
-        inputs=inputs,
-        outputs=outputs,
-        layers=len(list(model.graph.layers())),
-        parameters=sum(_product(v.shape) for v in variables.values()),
-        origin=model.path,
-        tensors=tensors,
-        metadata=metadata,
-    )
+
+
+def inputs_of(main: Block) -> list[Tensor]:
+    """The inputs, by name."""
+    return [tensor(main, name, value) for name, value in zip(main.input_names, main.inputs, strict=True)]
+
+
+def outputs_of(main: Block) -> list[Tensor]:
+    """The outputs, named after the layers that make them."""
+    return [tensor(main, value.layer, value) for value in values(main.outputs)]
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -158,13 +173,6 @@ def relative(path: Path, folder: Path) -> str:
     if places[0].anchor != places[1].anchor or places[0].parts[:2] != places[1].parts[:2]:
         return path.name
     return Path(os.path.relpath(*places)).as_posix()
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
 
 
 def order_of(block: Block, value: Value) -> list[int] | None:
@@ -197,3 +205,15 @@ def layer_places(block: Block, emitted: Emitted, prefix: str = "") -> list[dict[
         if isinstance(module, Module) and isinstance(module.call, Block):
             found += layer_places(module.call, emitted, f"{prefix}{module.name}.")
     return found
+
+
+def places_room(block: Block, prefix: int = 0) -> int:
+    """Bytes of metadata to leave for `layer_places` and the origin, before these are known; seldom too few."""
+    room = 512
+    for op in block.ops:
+        name = len(op.target.name) if isinstance(op.target, Module) else 0
+        room += sum(160 + prefix + name + 2 * len(value.layer) for value in values(op.outputs))
+    for module in block.modules():
+        if isinstance(module.call, Block):
+            room += places_room(module.call, prefix + len(module.name) + 1)
+    return room

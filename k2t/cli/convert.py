@@ -67,7 +67,7 @@ def convert(source: str, output: Path | None, verify: bool | None, as_json: bool
         require_reference()
     from k2t.pipeline import convert as run
 
-    result = run(source, **options)
+    result = run(source, output=output, **options)
     weights = write(result, output)
     parity = compare(output, source, options["weights"], verify)
     if as_json:

@@ -1,4 +1,4 @@
-"""Writes safetensors one tensor at a time: at most one is in memory, whatever the size of the model.
+"""The weights as safetensors, one tensor at a time: at most one is in memory, whatever the size of the model.
 
 Format: 8 bytes length, a JSON header, then the tensors' bytes in the order of the header
 (https://huggingface.co/docs/safetensors/index#format). The library's own writer wants all tensors at once.
@@ -7,9 +7,9 @@ Format: 8 bytes length, a JSON header, then the tensors' bytes in the order of t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -78,8 +78,8 @@ def entry(key: str, weight: Weight) -> Entry:
     return Entry(key, weight, made.shape, dtype)
 
 
-def header(tensors: Iterable[Entry], metadata: Mapping[str, str]) -> bytes:
-    """Length and JSON header."""
+def header(tensors: Iterable[Entry], metadata: Mapping[str, str], room: int = 0) -> bytes:
+    """Length and JSON header, with spaces behind it that make `room` bytes of both where that is more."""
     table: dict[str, Any] = {"__metadata__": dict(metadata)}
     offset = 0
     for tensor in tensors:
@@ -91,18 +91,6 @@ def header(tensors: Iterable[Entry], metadata: Mapping[str, str]) -> bytes:
         }
         offset = end
     text = json.dumps(table, separators=(",", ":")).encode()
+    text = text.ljust(max(room - 8, len(text)))
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
-
-
-def write(
-    file: BinaryIO,
-    tensors: list[Entry],
-    metadata: Mapping[str, str],
-    advance: Callable[[int], object] = lambda size: None,
-) -> None:
-    """Write a whole safetensors file; `advance` is told the size of each tensor when it is written, in bytes."""
-    file.write(header(tensors, metadata))
-    for tensor in tensors:
-        file.write(tensor.load().data)
-        advance(tensor.size)
