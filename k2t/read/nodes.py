@@ -31,6 +31,8 @@ def arguments(node: Any, resolve: Resolve, names: frozenset[str], where: str) ->
     if isinstance(node, dict) and {"args", "kwargs"} <= node.keys():
         args = expect(_tensors(node["args"], resolve, where), list, where)
         kwargs = expect(_tensors(node["kwargs"], resolve, where), dict, where)
+        if kwargs.get("training") is False:  # Dropout's default, which the mode of the model overrides in Keras 3
+            del kwargs["training"]
     else:
         kwargs = {}
         first = _first_argument(node, resolve, names, kwargs, where)

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 
 def upsample_tf1_bilinear(x: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear upsampling as TensorFlow 1 did it: output pixel i lies at i / factor of the input."""
+    """Bilinear upsampling as in TensorFlow 1: output pixel i lies at i / factor of the input."""
     x = F.pad(x, (0, 1, 0, 1), mode="replicate")
     size = ((x.shape[2] - 1) * height + 1, (x.shape[3] - 1) * width + 1)
     return F.interpolate(x, size=size, mode="bilinear", align_corners=True)[:, :, :-1, :-1]

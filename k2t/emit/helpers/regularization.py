@@ -17,7 +17,7 @@ class GaussianNoise(nn.Module):
 
 
 class GaussianDropout(nn.Module):
-    """Multiplies by normal noise around 1 while training, with the variance of dropout at `rate`."""
+    """Multiplies by normal noise around 1 in training, with the variance of dropout at `rate`."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
