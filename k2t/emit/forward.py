@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,8 @@ from typing import Any
 import libcst as cst
 
 from k2t.emit import syntax
-from k2t.emit.copied import library
 from k2t.lower.names import Namespace, identifier
-from k2t.program import Block, Code, Module, Op, Parameter, Size, Value, values
+from k2t.program import Block, Code, Module, Op, Parameter, Size, Value, leaves, values
 
 # A value used this many operations later gets a name of its own, others are called like this.
 FAR = 12
@@ -62,7 +62,7 @@ class Forward:
         self.names.update(zip(block.inputs, arguments, strict=True))
         self.until = {name: self.last.get(value, -1) for value, name in self.names.items()}
         self.common = dict.fromkeys((*SHORT, *arguments))
-        self.namespace = Namespace(globals_of_file() | self.common.keys())
+        self.namespace = Namespace(globals_of(block) | self.common.keys())
 
     def write(self) -> list[Line]:
         """All statements, without the return."""
@@ -194,14 +194,17 @@ def is_normalization(module: Module) -> bool:
     return isinstance(module.call, str) and "Norm" in module.call
 
 
-def globals_of_file() -> set[str]:
-    """Names that no variable may hide."""
-    return {"self", "torch", "nn", "F", "math", "float", *library()}
+def globals_of(block: Block) -> set[str]:
+    """Names in the methods of a class that no variable may hide."""
+    names = {"self", "torch", "nn", "F", "math", "float"}
+    names |= {op.target for op in block.ops if isinstance(op.target, str) and op.target.isidentifier()}
+    codes = (leaf for op in block.ops for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Code))
+    return names.union(*(re.findall(r"\w+", code.text) for code in codes))
 
 
 def input_arguments(block: Block) -> list[str]:
     """Names of the arguments of `forward`: `x` for the only one, else after the Keras inputs."""
     if len(block.inputs) == 1:
         return ["x"]
-    names = Namespace(globals_of_file())
+    names = Namespace(globals_of(block))
     return [names.claim(identifier(name, "x")) for name in block.input_names]
