@@ -17,6 +17,7 @@ class Parts:
         block: for a nested model, the class that it becomes.
         variables: those declared so far, those of wrapped layers included, in Keras's order.
         shared: whether it is called several times, perhaps with inputs of several sizes.
+        in_archive: whether its weights lie in an archive by path, not in a flat list.
     """
 
     def __init__(self, layer: Layer, around: Parts | None = None, key: str = "", shared: bool = False) -> None:
@@ -24,6 +25,7 @@ class Parts:
         self.owner: tuple[str, ...] = (*around.owner, layer.name) if around else (layer.name,)
         self.key: str = "/".join(part for part in (around.key if around else "", key) if part)
         self.trainable: bool = layer.trainable and (around is None or around.trainable)
+        self.in_archive: bool = around.in_archive if around else bool(layer.weights and layer.weights.tree is not None)
         self.shared: bool = shared or (around is not None and around.shared)
         self.variables: list[Variable] = around.variables if around else []
         self.modules: dict[str, Module | Parameter] = {}

@@ -20,7 +20,7 @@ from k2t.resampling import matrix
 
 @contextmanager
 def float64_kernels() -> Iterator[None]:
-    """Within it, these functions of TensorFlow compute in the dtype of their input."""
+    """Within it, these functions of TensorFlow compute in the dtype of their input; for models in float64 only."""
     import tensorflow as tf
 
     own: dict[str, Callable[..., Any]] = {
@@ -30,6 +30,7 @@ def float64_kernels() -> Iterator[None]:
         "max_pool3d": max_pool,
         "resize": partial(resize, tf.image.resize),
         "cast": partial(cast, tf.cast),
+        "convert_to_tensor": partial(convert_to_tensor, tf.convert_to_tensor),
     }
     modules = [tf.nn, tf.compat.v2.nn, tf.image, tf.compat.v2.image, tf, tf.compat.v2]
     before = [(module, name, getattr(module, name)) for module in modules for name in own if hasattr(module, name)]
@@ -102,7 +103,17 @@ def resize(own: Any, images: Any, size: Any, method: str = "bilinear", **options
     return tf.einsum("...hwc,yh,xw->...yxc", images, rows, columns)
 
 
+def unrounded(x: Any) -> Any:
+    """Python's numbers, one or several, as an array: TensorFlow would take them as float32."""
+    items = x if isinstance(x, list | tuple) else [x]
+    return np.asarray(x) if items and all(isinstance(item, float) for item in items) else x
+
+
 def cast(own: Any, x: Any, dtype: Any, **options: Any) -> Any:
     """`tf.cast`; Python's numbers are not rounded on the way."""
-    items = x if isinstance(x, list | tuple) else [x]
-    return own(np.asarray(x) if all(isinstance(item, float) for item in items) else x, dtype, **options)
+    return own(unrounded(x), dtype, **options)
+
+
+def convert_to_tensor(own: Any, value: Any, dtype: Any = None, **options: Any) -> Any:
+    """`tf.convert_to_tensor`; Python's numbers become float64."""
+    return own(value if dtype else unrounded(value), dtype, **options)
