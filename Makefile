@@ -22,9 +22,13 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Writes the parts of README.md that are made from the project.
+readme: $(READY)
+	$(BIN)/python tests/readme.py
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[verify,test]"
 	@touch $@
 
-.PHONY: demo test lint format
+.PHONY: demo test lint format readme
