@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def connected(folder: Path, *layers: dict[str, Any], outputs: Any = None) -> Pat
     return model_json(folder, model)
 
 
-@broken("cannot be opened")
+@broken("no such file")
 def missing_file(folder: Path) -> Path:
     return folder / "nothing.h5"
 
@@ -96,6 +97,18 @@ def folder_of_a_saved_model(folder: Path) -> Path:
 @broken("not supported yet")
 def keras_code(folder: Path) -> Path:
     return written(folder, "m.py", b"import keras\n")
+
+
+@broken("not supported yet")
+def function_in_keras_code(folder: Path) -> Path:
+    keras_code(folder)
+    return folder / "m.py:build"
+
+
+@broken("no such file")
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "m.h5")
+    return folder / "m.h5"
 
 
 @broken("not supported yet")

@@ -27,6 +27,7 @@ __all__ = ["read"]
 # What a damaged file makes h5py, zipfile and json raise, and what is left of a configuration that is not Keras's.
 DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError)
 MAX_JSON = 1 << 28
+CODE = re.compile(r"\.(py|ipynb)(:\w+)?$")
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -79,23 +80,21 @@ def _read(path: str, weights: str | None) -> Source:
 
 def _open(path: str, files: ExitStack) -> _File:
     """A file by its content, whatever its name."""
-    place = Path(path)
-    if place.is_dir():
+    if Path(path).is_dir():
         raise ReadError(
             f"{path}: a folder (SavedModel?) is not supported yet; save the model as one .keras or .h5 file"
         )
-    try:
-        with open(path, "rb") as file:
-            head = file.read(8)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise ReadError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    if CODE.search(path):
+        raise ReadError(f"{path}: Keras code is not supported yet; save the model as a .keras or .h5 file")
+    if not Path(path).is_file():  # opening a pipe or a device would wait, or never end
+        raise ReadError(f"{path}: there is no such file")
+    with open(path, "rb") as file:
+        head = file.read(8)
+        size = file.seek(0, 2)
     if head.startswith(archive.MAGIC):
         return _keras(path, files)
     if head == h5.MAGIC or h5py.is_hdf5(path):
         return _hdf5(path, size, files)
-    if place.suffix in (".py", ".ipynb"):
-        raise ReadError(f"{path}: Keras code is not supported yet; save the model as a .keras or .h5 file")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b'"') and size <= MAX_JSON:
         return _json(path)
     raise ReadError(f"{path}: not a Keras model; expected HDF5 (.h5), a .keras archive or an architecture's JSON")

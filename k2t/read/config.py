@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,8 +23,6 @@ INPUT_OPTIONS = frozenset({"batch_input_shape", "batch_shape", "input_dtype", "i
 MODEL_OPTIONS = frozenset(
     {"name", "trainable", "dtype", "layers", "input_layers", "output_layers", "build_input_shape"}
 )
-# Every layer of Keras 3 has these. What has not is an operation, where the file does not name its module.
-LAYER_KEYS = frozenset({"trainable", "dtype"})
 LAYER_MODULE = re.compile(r"(keras|tf_keras|keras_core)\.(src\.)?(layers|models|engine)\b")
 
 
@@ -66,7 +63,7 @@ def read_model(entry: Any, era: Era) -> Model:
         for layer in layers:
             layer.trainable = False
     graph = model.graph or Graph(model.name, (), (), ())
-    return Model(graph, layers, reader.locate(layers))
+    return Model(graph, layers, reader.locate(layers, "layers"))
 
 
 def is_model(entry: Entry) -> bool:
@@ -134,9 +131,9 @@ class _Reader:
         options.pop("name", None)
         dtype = variable_dtype(options.get("dtype"))
         dropped = INPUT_OPTIONS | {"dtype"} if dtype else INPUT_OPTIONS
-        options = {key: value for key, value in options.items() if key not in dropped}
         kind = kind_of(entry)
         if not kind.startswith("ops."):
+            options = {key: value for key, value in options.items() if key not in dropped}
             kind, options = modern_layer(kind, options, self.era)
         options = {key: self.option(key, value, f"{name}.{key}") for key, value in options.items()}
         layer = Layer(name, kind, options, dtype or "float32", trainable)
@@ -147,7 +144,8 @@ class _Reader:
         """A value of a configuration; a layer where it stands for one."""
         if isinstance(value, list):
             items = [self.option(key, item, where) for item in value]
-            self.locate([item for item in items if isinstance(item, Layer)], key)
+            if layers := [item for item in items if isinstance(item, Layer)]:
+                self.locate(layers, key)
             return items
         if not is_serialized(value):
             return value
@@ -155,7 +153,7 @@ class _Reader:
         of_layers = isinstance(module, str) and LAYER_MODULE.match(module)
         if key in WRAPPED or of_layers or (key.endswith("activation") and isinstance(config, dict)):
             layer = self.layer(value, where)
-            self.locate(self.origins[layer].members)
+            self.locate(self.origins[layer].members, "layers")
             layer.path = key
             return layer
         if isinstance(config, dict):
@@ -194,9 +192,9 @@ class _Reader:
         return graph, tuple(layers.values())
 
     def with_module(self, entry: Entry) -> Entry:
-        """A layer of a Functional model; HDF5 of Keras 3 does not tell `ops.Add` from the layer Add."""
+        """A layer of a Functional model; HDF5 of Keras 3 does not tell `ops.Add` from the layer, which is trainable."""
         config = entry.get("config")
-        is_operation = self.era.version >= (3,) and isinstance(config, dict) and not LAYER_KEYS & config.keys()
+        is_operation = self.era.version >= (3,) and isinstance(config, dict) and "trainable" not in config
         return {"module": "keras.ops", **entry} if is_operation and not is_model(entry) else entry
 
     def sequential(self, name: str, entry: Entry, entries: list[Entry]) -> tuple[Graph, tuple[Layer, ...]]:
@@ -245,38 +243,37 @@ class _Reader:
         calls.append(Call(layer.name, layer, ([graph.outputs for graph in graphs],)))
         return inputs, calls, Ref(layer.name)
 
-    def locate(self, layers: Iterable[Layer], around: str = "layers") -> dict[str, str]:
-        """Give each layer of a list, and those inside them, the path where an archive keeps it.
+    def locate(self, layers: Iterable[Layer], around: str) -> dict[str, str]:
+        """Give each layer of a list, and those inside them, the path where an archive keeps it, below `around`.
 
         Returns:
             Path of each layer that is the same object as one before -> the path of that one: it is kept once.
         """
         copies: dict[str, str] = {}
-        pending = [("", saved(layers), dict[str, int]())]
         known: dict[Any, str] = {}
-        times = Counter(origin.identity for origin in self.origins.values())
+        pending = [("", around, saved(layers), dict[str, int]())]
         while pending:
-            prefix, rest, used = pending[-1]
+            prefix, folder, rest, used = pending[-1]
             layer = next(rest, None)
             if layer is None:
                 pending.pop()
                 continue
             origin = self.origins[layer]
-            # Keras forgets to number the first of two if that is in a nested model; the name is the same.
             named = (origin.class_name, layer.name)
-            identity = named if times[origin.identity] == 1 else origin.identity
-            original = known.get(identity) if origin.identity is not None else None
+            # Keras does not number the first of two if that is in a nested model; then the name tells.
+            original = None if origin.identity is None else known.get(origin.identity, known.get(named))
             name = snake_case(origin.class_name)
             if original is None or self.era.version >= (3,):
                 number = used[name] = used.get(name, -1) + 1
-                layer.path = f"{around}/{name}_{number}" if number else f"{around}/{name}"
+                layer.path = f"{folder}/{name}_{number}" if number else f"{folder}/{name}"
             else:  # tf.keras does not count what it has seen
-                layer.path = f"{around}/{name}_shared_{len(copies)}"
+                layer.path = f"{folder}/{name}_shared_{len(copies)}"
             path = f"{prefix}{layer.path}"
             if original is None:
-                known.setdefault(origin.identity, path)
-                known.setdefault(named, path)
-                pending.append((f"{path}/", saved(origin.members), {}))
+                known[origin.identity] = path
+                if origin.identity is None:
+                    known.setdefault(named, path)
+                pending.append((f"{path}/", "layers", saved(origin.members), {}))
             else:
                 copies[path] = original
         return copies
