@@ -88,9 +88,12 @@ def _open(path: str, files: ExitStack) -> _File:
         raise ReadError(f"{path}: Keras code is not supported yet; save the model as a .keras or .h5 file")
     if not Path(path).is_file():  # opening a pipe or a device would wait, or never end
         raise ReadError(f"{path}: there is no such file")
-    with open(path, "rb") as file:
-        head = file.read(8)
-        size = file.seek(0, 2)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise ReadError(f"{path}: cannot be opened ({error.strerror})") from error
     if head.startswith(archive.MAGIC):
         return _keras(path, files)
     if head == h5.MAGIC or h5py.is_hdf5(path):

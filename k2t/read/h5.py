@@ -84,7 +84,7 @@ class Store:
         self.extent = source if isinstance(source, Extent) else None
         try:
             if self.extent and not self.extent.start:
-                self.root: h5py.Group = h5py.File(self.extent.path, "r")
+                self.root: h5py.Group = h5py.File(self.extent.path, "r", locking="best-effort")
             else:
                 self.root = h5py.File(source.open() if isinstance(source, Extent) else source, "r")
         except (OSError, RuntimeError, ValueError) as error:
