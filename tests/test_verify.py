@@ -18,8 +18,20 @@ from k2t.verify import Parity, Row, record, report, table, verify
 from k2t.verify.inputs import InputSpec, generate
 from k2t.verify.loading import keras_reference
 from k2t.verify.parity import compare, difference
+from k2t.verify.safety import refuse_code
 from k2t.verify.training import compare_training
 
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "eras"
+ERAS = [
+    FIXTURES / era / f"{name}.h5"
+    for era, names in {
+        "keras1/tensorflow": "convolution1d convolution2d_atrous convlstm2d deconvolution2d nested locally_connected",
+        "keras1/theano": "batch_normalization bidirectional_concat convolution2d gru lstm merge_modes nested",
+        "keras22/tensorflow": "conv2d_same gru masking shared upsampling_bilinear",
+        "keras22/theano": "conv2d gru lstm",
+    }.items()
+    for name in names.split()
+]
 CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
 
 NET = '''
@@ -292,7 +304,7 @@ def test_unknown_sizes_grow_until_the_network_runs(keras: Any, tmp_path: Path) -
 def test_a_lambda_is_not_run_unless_the_caller_says_so(keras: Any, tmp_path: Path) -> None:
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Lambda(lambda x: x * 2, name="double")])
     model.save(tmp_path / "model.keras")
-    with pytest.raises(K2TError, match="double hold code"):
+    with pytest.raises(K2TError, match="double \\(Lambda holds code\\)"):
         keras_reference(tmp_path / "model.keras")
     reference = keras_reference(tmp_path / "model.keras", run_source=True)
     _, arrays = reference.inputs(0, 3)
@@ -387,6 +399,57 @@ def test_models_of_keras_1_have_a_reference(name: str) -> None:
     _, arrays = reference.inputs(0, 3)
     wide, narrow = (reference.run(arrays, dtype).outputs["0"] for dtype in ("float64", "float32"))
     assert 0 < difference(narrow, wide)[0] < 1e-5
+
+
+def test_a_layer_that_fetches_code_is_refused(keras: Any, tmp_path: Path) -> None:
+    layer = {"class_name": "TFSMLayer", "config": {"name": "saved", "filepath": "/tmp/model"}}
+    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}, "keras_version": "3.0"}
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    with pytest.raises(K2TError, match=r"saved \(TFSMLayer holds code\)"):
+        keras_reference(tmp_path / "model.json", weights=tmp_path / "model.json")
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        ({"class_name": "TFOpLambda", "config": {"name": "op", "function": "io.write_file"}}, "calls tf.io.write_file"),
+        ({"class_name": "Popen", "module": "subprocess", "config": {"name": "op"}}, "subprocess.Popen"),
+        (
+            {"class_name": "TensorFlowOpLayer", "config": {"name": "op", "node_def": 'op: "WriteFile"'}},
+            "may have effects",
+        ),
+    ],
+)
+def test_functions_with_effects_are_refused(layer: dict[str, Any], reason: str) -> None:
+    with pytest.raises(K2TError, match=reason):
+        refuse_code({"layers": [layer]}, "model.h5", lambda name: False)
+
+
+def test_functions_that_only_compute_and_classes_of_the_caller_are_not_refused() -> None:
+    layers = [
+        {"class_name": "TFOpLambda", "config": {"name": "op", "function": "math.reduce_mean"}},
+        {"class_name": "TFOpLambda", "config": {"name": "op", "function": "__operators__.add"}},
+        {"class_name": "TensorFlowOpLayer", "config": {"name": "op", "node_def": 'name: "a"\nop: "RealDiv"'}},
+        {"class_name": "Mine", "module": "mine.layers", "registered_name": "Mine>Mine", "config": {}},
+        {"class_name": "Dense", "module": "keras.layers", "config": {}},
+    ]
+    refuse_code({"layers": layers}, "model.h5", lambda name: name == "Mine>Mine")
+
+
+@pytest.mark.parametrize("file", ERAS, ids=lambda file: str(file.relative_to(FIXTURES)))
+def test_the_reference_of_an_old_file_is_what_the_old_release_computed(file: Path) -> None:
+    arrays = np.load(file.with_suffix(".npz"))
+    reference = keras_reference(file)
+    outputs = reference.run([arrays[key] for key in sorted(arrays) if key[0] == "x"], "float64").outputs.values()
+    for index, output in enumerate(outputs):
+        wanted = arrays[f"y{index}"]
+        assert difference(output, wanted)[0] < (1e-9 if wanted.dtype == "float64" else 1e-6)
+
+
+def test_what_no_library_computes_any_more_is_refused() -> None:
+    file = FIXTURES / "keras22" / "theano" / "conv2d_same.h5"
+    with pytest.raises(K2TError, match="conv2d_12"):
+        keras_reference(file).model("float64")
 
 
 def test_missing_files_and_weights_are_clear_errors(tmp_path: Path) -> None:

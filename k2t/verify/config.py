@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from k2t.errors import K2TError
-
 FLOATS = {"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"}
 POLICIES = {"Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy"}
 MODELS = {"Model", "Functional", "Sequential", "TensorFlowOpLayer", "TFOpLambda", "SlicingOpLambda", "ClassMethod"}
@@ -25,22 +23,6 @@ def objects(config: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(config, list):
         for item in config:
             yield from objects(item)
-
-
-def refuse_lambdas(config: Any, path: str) -> None:
-    """A Lambda layer is stored as bytecode or as a name of code.
-
-    Raises:
-        K2TError: the model has one.
-    """
-    names = [
-        (item.get("config") or {}).get("name", "?") for item in objects(config) if item.get("class_name") == "Lambda"
-    ]
-    if names:
-        raise K2TError(
-            f"{path}: the reference cannot be run safely: Lambda layer(s) {', '.join(map(str, names))} hold code "
-            "from the file. If you trust the file, allow it with --run-source."
-        )
 
 
 def layer_classes(config: Any) -> set[str]:

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import h5py
 import numpy as np
 
 from k2t.errors import K2TError, ReadError
+from k2t.graph import Graph
 from k2t.verify import config as configs
+from k2t.verify.quirks import as_they_computed, refuse_lost
 from k2t.verify.reference import KerasReference, Library, library, named
+from k2t.verify.safety import refuse_code
 
 CONVOLUTIONS = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"}
 
@@ -38,12 +42,13 @@ def keras_reference(source: Any, weights: str | Path | None = None, run_source: 
         raise ReadError(f"{path}: no such file")
     kind, content, version = sniff(path)
     file = ModelFile(path, kind, _decode(content, path), Path(weights) if weights else None, run_source)
-    if not run_source:
-        configs.refuse_lambdas(file.config, str(path))
     if kind == "json" and file.weights is None:
         raise ReadError(f"{path}: an architecture has no weights: name them with --weights")
     legacy = kind != "keras" and not version.startswith("3")
     found = library(legacy)
+    refuse_unknown(found, file)
+    if not run_source:
+        refuse_code(file.config, str(path), partial(_registered, found))
     return KerasReference(found, _legacy(found, file) if legacy else _modern(found, file))
 
 
@@ -139,7 +144,6 @@ def _load_modern(found: Library, file: ModelFile) -> Any:
         if file.weights is not None:
             _load_weights(model, file.weights)
     except Exception as error:
-        refuse_unknown(found, file, error)
         raise K2TError(f"{file.path}: {found.label} cannot open it: {_reason(error)}") from error
     return model
 
@@ -153,43 +157,44 @@ def _load_weights(model: Any, weights: Path) -> None:
 
 def _legacy(found: Library, file: ModelFile) -> Callable[[str], Any]:
     """tf-keras builds the configuration and loads the weights; what it cannot open is rebuilt layer by layer."""
+    from k2t.read import read
+
     weights = file.weights or file.path
 
     def build(dtype: str) -> Any:
+        source = read(file.path, weights=file.weights)
+        refuse_lost(source.graph)
         made = configs.with_dtype(configs.for_tf_keras(copy.deepcopy(file.config)), dtype)
         with named(weights, "model.h5") as link:
             try:
                 model = found.keras.models.model_from_json(json.dumps(made))
                 model.load_weights(link)
-                backend = _backend(weights)
             except Exception as error:
-                refuse_unknown(found, file, error)
-                model, backend = _rebuilt(found, file, link, dtype, error)
-        if backend == "theano":
+                model = _rebuilt(found, source.graph, Path(link), dtype, error)
+        if source.backend == "theano":
             flip_kernels(model)
+        as_they_computed(model, source.graph)
         return model
 
     return build
 
 
-def _rebuilt(found: Library, file: ModelFile, link: str, dtype: str, error: Exception) -> tuple[Any, str]:
-    """The model from the graph that k2t reads, and the backend that the reader names or infers."""
-    from k2t.read import read
+def _rebuilt(found: Library, graph: Graph, weights: Path, dtype: str, error: Exception) -> Any:
+    """The model from the graph that k2t reads."""
     from k2t.verify.rebuild import load_weights, rebuild
 
-    source = read(file.path, weights=file.weights)
     try:
-        model = rebuild(found.keras, source.graph, dtype)
-        load_weights(model, Path(link))
+        model = rebuild(found.keras, graph, dtype)
+        load_weights(model, weights)
     except Exception as second:
         raise K2TError(
-            f"{file.path}: {found.label} cannot open it ({_reason(error)}), and it cannot be rebuilt: {_reason(second)}"
+            f"{found.label} cannot open the model ({_reason(error)}), and it cannot be rebuilt: {_reason(second)}"
         ) from second
-    return model, source.backend
+    return model
 
 
-def refuse_unknown(found: Library, file: ModelFile, error: Exception) -> None:
-    """Name the layers that the library lacks, where it failed for them.
+def refuse_unknown(found: Library, file: ModelFile) -> None:
+    """Name the layers that the library lacks.
 
     Raises:
         K2TError: there are some.
@@ -198,17 +203,11 @@ def refuse_unknown(found: Library, file: ModelFile, error: Exception) -> None:
     lacking -= configs.KERAS_1_ONLY | {name for name in lacking if _registered(found, name)}
     if lacking:
         names = ", ".join(sorted(lacking))
-        raise K2TError(f"{file.path}: the reference needs custom layers that {found.label} lacks: {names}") from error
+        raise K2TError(f"{file.path}: the reference needs custom layers that {found.label} lacks: {names}")
 
 
 def _registered(found: Library, name: str) -> bool:
     return found.keras.utils.get_registered_object(name) is not None
-
-
-def _backend(weights: Path) -> str:
-    with h5py.File(weights) as file:
-        group = file.get("model_weights", file)
-        return text(group.attrs.get("backend", file.attrs.get("backend", "")))
 
 
 def flip_kernels(model: Any) -> None:

@@ -18,10 +18,14 @@ from k2t.graph import Call, Graph, Layer, Ref, map_structure
 from k2t.verify.recorder import flatten
 
 # k2t's names for what tf-keras calls as Keras 2 did.
-TO_KERAS_2 = {"keras2_hard_sigmoid": "hard_sigmoid"}
+TO_KERAS_2 = {"keras2_hard_sigmoid": "hard_sigmoid", "keras2_tf1_bilinear": "bilinear"}
 
 # Options of training and of random weights, which old files store in forms of their own; and what is given apart.
 TRAINING_ONLY = ("_regularizer", "_constraint", "_initializer", "name", "dtype", "trainable")
+
+
+# Values with which an option that tf-keras does not have says nothing.
+INERT = (None, False)
 
 
 def rebuild(keras: Any, graph: Graph, dtype: str) -> Any:
@@ -76,8 +80,11 @@ def _layer(keras: Any, layer: Layer, dtype: str, made: dict[int, Any]) -> Any:
         if kind is None:
             raise K2TError(f"the reference needs the layer {layer.kind} ({layer.name}), which tf-keras does not have")
         options = {key: _option(keras, value, dtype, made) for key, value in layer.options.items()}
-        known = _parameters(kind)
-        options = {key: value for key, value in options.items() if key in known and not key.endswith(TRAINING_ONLY)}
+        options = {key: value for key, value in options.items() if not key.endswith(TRAINING_ONLY)}
+        unknown = [key for key in options.keys() - _parameters(kind) if options[key] not in INERT]
+        if unknown:
+            raise K2TError(f"{layer.name} ({layer.kind}): tf-keras does not know the option(s) {', '.join(unknown)}")
+        options = {key: value for key, value in options.items() if key in _parameters(kind)}
         built = kind(**options, name=layer.name, dtype=dtype)
     built.trainable = layer.trainable
     made[id(layer)] = built
