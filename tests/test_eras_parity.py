@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from parity import assert_close, load_net, run
+from parity import load_net, run
 
 import k2t
 
 ERAS = Path(__file__).parents[1] / "fixtures" / "eras"
+# What an old release computes in float32 only is compared as such.
+TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 FILES = sorted(path for suffix in ("h5", "keras") for path in ERAS.rglob(f"*.{suffix}"))
 
 
@@ -33,5 +35,6 @@ def test_the_net_computes_what_the_old_release_computed(file: Path, tmp_path: Pa
     outputs = run(net, result, inputs)
     assert len(outputs) == len(expected)
     for output, y in zip(outputs, expected, strict=True):
-        assert y.dtype == "float64"
-        assert_close(output, y)
+        assert output.shape == y.shape
+        error = np.abs(output - y).max() / np.abs(y).max()
+        assert error <= TOLERANCE[y.dtype.name]
