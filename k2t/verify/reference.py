@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -58,18 +59,33 @@ def library(legacy: bool) -> Library:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    try:
-        import tensorflow as tf
+    with quiet():
+        try:
+            import tensorflow as tf
 
-        if legacy:
-            import tf_keras as keras
-        else:
-            import keras
-    except ImportError as error:
-        raise K2TError(f'verification needs {error.name}: pip install "k2t[verify]"') from error
-    with suppress(RuntimeError):  # somebody has used TensorFlow before: too late to hide the GPU from it
-        tf.config.set_visible_devices([], "GPU")
+            if legacy:
+                import tf_keras as keras
+            else:
+                import keras
+        except ImportError as error:
+            raise K2TError(f'verification needs {error.name}: pip install "k2t[verify]"') from error
+        with suppress(RuntimeError):  # somebody has used TensorFlow before: too late to hide the GPU from it
+            tf.config.set_visible_devices([], "GPU")
     return Library(keras, tf.nest if legacy else keras.tree, legacy)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is written to stderr: TensorFlow's libraries log there while they start, whatever the settings are."""
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 @contextmanager
