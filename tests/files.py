@@ -11,6 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from k2t.graph import Call, Layer, Source
+
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
@@ -120,3 +122,30 @@ def tree_bytes(arrays: Arrays, separator: str = "/") -> bytes:
             group, _, variable = path.rpartition("/vars/")
             file[f"{separator.join((*group.split('/'), 'vars'))}/{variable}"] = array
     return buffer.getvalue()
+
+
+def flat(layer: Layer) -> list[Any]:
+    """What a legacy file holds for a layer."""
+    assert layer.weights
+    assert layer.weights.flat is not None
+    return [array.load() for array in layer.weights.flat]
+
+
+def tree(layer: Layer) -> dict[str, Any]:
+    """What an archive holds for a layer, by path."""
+    assert layer.weights
+    assert layer.weights.tree is not None
+    return {path: array.load() for path, array in layer.weights.tree.items()}
+
+
+def calls(source: Source) -> dict[str, Call]:
+    """The calls of a model by name."""
+    return {call.name: call for call in source.graph.calls}
+
+
+def keras3(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry as Keras 3 serializes it."""
+    config = entry["config"]
+    if isinstance(config, dict) and "layers" in config:
+        config = {**config, "layers": [keras3(layer) for layer in config["layers"]]}
+    return {"module": "keras.layers", "registered_name": None, **entry, "config": config}
