@@ -79,7 +79,8 @@ def places(block: Block, ops: list[Op], lines: list[Line], offset: int) -> tuple
         for number, line in enumerate(lines)
         for value, name in line.made
     }
-    final = {op.layer: op for op in block.ops}
+    masks = {value.mask for op in block.ops for value in values(op.outputs)}
+    final = {op.layer: op for op in block.ops if masks.isdisjoint(values(op.outputs))}
     for op in ops:
         if isinstance(op.target, Module) and isinstance(op.outputs, Value) and op.outputs not in found:
             found[op.outputs] = Place(op.layer, op.outputs, None, "", op.target.name)
