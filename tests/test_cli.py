@@ -126,7 +126,7 @@ def test_only_a_named_output_replaces_what_somebody_wrote(capsys: Capture) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing.h5"], "nothing.h5: cannot be opened"),
+        (["nothing.h5"], "nothing.h5: there is no such file"),
         (["broken.h5"], "broken.h5: not a Keras model"),
         (["truncated.keras"], "truncated.keras: "),
         (["refused.json"], "odd (Package>Odd): "),
