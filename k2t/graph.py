@@ -5,6 +5,7 @@ A layer (options, weights) is not a call (inputs, outputs): a shared layer is on
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,23 @@ class Ref:
 
     call: str
     index: int = 0
+
+
+@dataclass(frozen=True)
+class PythonFunction:
+    """A function that a file holds as compiled Python, recovered as a syntax tree; never run.
+
+    Attributes:
+        node: its definition, or None where the bytes hold more than expressions and assignments.
+        problem: then, why, with the disassembly.
+        defaults: values of its last arguments.
+        closure: values of names from the functions around it.
+    """
+
+    node: ast.FunctionDef | None
+    problem: str = ""
+    defaults: tuple[Any, ...] = ()
+    closure: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False)

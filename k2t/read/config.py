@@ -9,6 +9,7 @@ from typing import Any
 
 from k2t.errors import ReadError
 from k2t.graph import Call, Graph, Input, Layer, Ref
+from k2t.read.bytecode.stored import recovered
 from k2t.read.eras import Era, modern_layer
 from k2t.read.functional import connect
 from k2t.read.values import declared_input, expect, is_keras, is_serialized, plain, shape, variable_dtype
@@ -135,6 +136,8 @@ class _Reader:
         if not kind.startswith("ops."):
             options = {key: value for key, value in options.items() if key not in dropped}
             kind, options = modern_layer(kind, options, self.era)
+        if kind == "Lambda":
+            options = recovered(options)
         options = {key: self.option(key, value, f"{name}.{key}") for key, value in options.items()}
         layer = Layer(name, kind, options, dtype or "float32", trainable)
         self.origins[layer] = _Origin(entry["class_name"], entry.get("shared_object_id"))

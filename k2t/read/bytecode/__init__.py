@@ -1,0 +1,1 @@
+"""Functions that a file holds as the bytes of compiled Python: read as data, never executed."""
