@@ -14,6 +14,9 @@ KERAS_1_ONLY = {
 }
 
 
+AUGMENTATION = {f"Random{name}" for name in ("Brightness", "Contrast", "Flip", "Rotation", "Translation", "Zoom")}
+
+
 def objects(config: Any) -> Iterator[dict[str, Any]]:
     """Every dict in a configuration, outer ones first."""
     if isinstance(config, dict):
@@ -55,6 +58,15 @@ def _is_float(value: Any) -> bool:
     return isinstance(value, str) and value in FLOATS
 
 
+def _as_identity(item: dict[str, Any]) -> None:
+    """Augmentation does nothing in inference, and some of it builds in float32 only."""
+    item["config"] = {"activation": "linear"} | {
+        key: value for key, value in item["config"].items() if key in ("name", "dtype", "batch_input_shape")
+    }
+    item["class_name"] = "Activation"
+    item.pop("build_config", None)
+
+
 def for_tf_keras(config: Any) -> Any:
     """What files older than tf-keras leave unsaid or name otherwise.
 
@@ -72,5 +84,7 @@ def for_tf_keras(config: Any) -> Any:
             options["reset_after"] = True
         elif item.get("class_name") == "GRU":
             options.setdefault("reset_after", False)
+        elif item.get("class_name") in AUGMENTATION:
+            _as_identity(item)
         options.pop("time_major", None)
     return config

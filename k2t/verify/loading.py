@@ -44,12 +44,12 @@ def keras_reference(source: Any, weights: str | Path | None = None, run_source: 
     file = ModelFile(path, kind, _decode(content, path), Path(weights) if weights else None, run_source)
     if kind == "json" and file.weights is None:
         raise ReadError(f"{path}: an architecture has no weights: name them with --weights")
-    legacy = kind != "keras" and not version.startswith("3")
-    found = library(legacy)
+    found = library(legacy=not version or version[0] in "12")  # Keras Core, the first Keras 3, called itself 0.1
     refuse_unknown(found, file)
     if not run_source:
         refuse_code(file.config, str(path), partial(_registered, found))
-    return KerasReference(found, _legacy(found, file) if legacy else _modern(found, file))
+    flat = found.legacy and kind != "keras"
+    return KerasReference(found, _flat(found, file) if flat else _loaded(found, file))
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,12 @@ def sniff(path: Path) -> tuple[str, str, str]:
             return "h5", text(file.attrs["model_config"]), version
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            return "keras", archive.read("config.json").decode(), "3"
+            version = json.loads(archive.read("metadata.json")).get("keras_version", "3")
+            return "keras", archive.read("config.json").decode(), str(version)
     content = path.read_text("utf-8", errors="replace")
     config = _decode(content, path)
-    modern = "registered_name" in config or str(config.get("keras_version", "")).startswith("3")
-    return "json", content, "3" if modern else str(config.get("keras_version", ""))
+    newest = "3" if isinstance(config, dict) and "registered_name" in config else ""  # Keras 3 writes no version
+    return "json", content, str(config.get("keras_version", newest)) if isinstance(config, dict) else ""
 
 
 def text(value: Any) -> str:
@@ -111,7 +112,7 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
     """A copy of a live model that computes in `dtype`; the arrays are handed over as the library orders them."""
     config = configs.with_dtype(json.loads(model.to_json()), dtype)
     if found.legacy:
-        copy = found.keras.models.model_from_json(json.dumps(config))
+        copy = found.keras.models.model_from_json(json.dumps(configs.for_tf_keras(config)))
     else:  # what code the model holds was let in when it was made
         copy = found.keras.saving.deserialize_keras_object(config, safe_mode=False)
     if not copy.built:
@@ -120,20 +121,20 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
     return copy
 
 
-def _modern(found: Library, file: ModelFile) -> Callable[[str], Any]:
-    """Keras 3's own loader reads the file; copies of it compute in each dtype."""
+def _loaded(found: Library, file: ModelFile) -> Callable[[str], Any]:
+    """The library's own loader reads the file; copies of the model compute in each dtype."""
     loaded: list[Any] = []
 
     def build(dtype: str) -> Any:
         if not loaded:
             with found.floatx("float32"):
-                loaded.append(_load_modern(found, file))
+                loaded.append(_load(found, file))
         return _in_dtype(found, loaded[0], dtype)
 
     return build
 
 
-def _load_modern(found: Library, file: ModelFile) -> Any:
+def _load(found: Library, file: ModelFile) -> Any:
     keras = found.keras
     try:
         if file.kind == "json":
@@ -155,8 +156,11 @@ def _load_weights(model: Any, weights: Path) -> None:
         model.load_weights(link)
 
 
-def _legacy(found: Library, file: ModelFile) -> Callable[[str], Any]:
-    """tf-keras builds the configuration and loads the weights; what it cannot open is rebuilt layer by layer."""
+def _flat(found: Library, file: ModelFile) -> Callable[[str], Any]:
+    """A legacy HDF5 file: tf-keras builds the configuration and loads the weights.
+
+    What it cannot open is rebuilt layer by layer.
+    """
     from k2t.read import read
 
     weights = file.weights or file.path
