@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import itertools
 import os
 import sys
@@ -17,7 +18,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 
 import k2t
-from k2t.rules.base import Example
+from k2t.rules.base import RULES, Example
 from k2t.verify.exact import float64_kernels
 
 TOLERANCE = 1e-9
@@ -112,7 +113,9 @@ def build(keras: Any, kind: str, example: Example) -> Any:
     tensors = [keras.layers.Masking()(x) for x in inputs[:count]] if example.mask else inputs[:count]
     layer = make_layer(keras, kind, example.options)
     states = {"initial_state": inputs[count:]} if example.states else {}
-    outputs = layer(tensors[0] if len(tensors) == 1 else tensors, **states, **example.calls)
+    apart = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(RULES[kind].function).parameters.values())
+    arguments = tensors if apart or len(tensors) == 1 else [tensors]
+    outputs = layer(*arguments, **states, **example.calls)
     return keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs)
 
 

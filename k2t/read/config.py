@@ -86,6 +86,10 @@ def kind_of(entry: Entry) -> str:
     return f"ops.{kind}" if "ops" in module.split(".") else str(kind)
 
 
+# Layers that are exported under another name than their class's, after which an archive names their folder.
+CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+
+
 def snake_case(name: str) -> str:
     """A class name as archives spell it: `Conv2DTranspose` -> `conv2d_transpose`."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
@@ -265,7 +269,7 @@ class _Reader:
             named = (origin.class_name, layer.name)
             # Keras does not number the first of two if that is in a nested model; then the name tells.
             original = None if origin.identity is None else known.get(origin.identity, known.get(named))
-            name = snake_case(origin.class_name)
+            name = snake_case(CLASSES.get(origin.class_name, origin.class_name))
             if original is None or self.era.version >= (3,):
                 number = used[name] = used.get(name, -1) + 1
                 layer.path = f"{folder}/{name}_{number}" if number else f"{folder}/{name}"

@@ -37,12 +37,17 @@ def from_tree(
     variables: Sequence[Variable], tree: dict[str, StoredArray], layer: Layer
 ) -> list[tuple[Variable, StoredArray]]:
     """By path; the states of random generators are no weights."""
-    rest = {key for key in tree if "seed_generator" not in key.split("/")}
+    rest = {public(key): array for key, array in tree.items() if "seed_generator" not in key.split("/")}
     if missing := [variable for variable in variables if variable.key not in rest]:
         raise ReadError(f"layer {layer.name}: no weight at {missing[0].key} ({missing[0].keras_name}) in the file")
-    if surplus := sorted(rest - {variable.key for variable in variables}):
+    if surplus := sorted(rest.keys() - {variable.key for variable in variables}):
         raise ReadError(f"layer {layer.name}: the file holds weights that it does not have: {', '.join(surplus)}")
-    return [(variable, tree[variable.key]) for variable in variables]
+    return [(variable, rest[variable.key]) for variable in variables]
+
+
+def public(key: str) -> str:
+    """Paths are names of attributes; those of inner layers are private in some releases: `_query_dense/vars/0`."""
+    return "/".join(part.lstrip("_") or part for part in key.split("/"))
 
 
 def from_list(

@@ -1,0 +1,394 @@
+"""Attention with several heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from k2t.errors import UntranslatableError
+from k2t.graph import Array
+from k2t.program import Module, Size, Value, Variable, Weight
+from k2t.rules.base import Example, example, rule, size
+from k2t.rules.builder import Builder
+from k2t.rules.normalization import inverse, permuted
+
+ALL = slice(None)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Sizes of a multi-head attention.
+
+    Attributes:
+        query: number of query heads.
+        key_value: number of heads of keys and values.
+        key_size, value_size: features of one head.
+        outputs: features of the output.
+    """
+
+    query: int
+    key_value: int
+    key_size: int
+    value_size: int
+    outputs: tuple[int, ...]
+    bias: bool
+    gate: bool
+    dropout: float
+
+
+def into_heads(array: Array) -> Array:
+    """(in, heads, size) -> (heads * size, in)."""
+    return array.reshape(array.shape[0], -1).T
+
+
+def out_of_heads(array: Array) -> Array:
+    """(heads, size, ...) -> (out, heads * size)."""
+    return array.reshape(array.shape[0] * array.shape[1], -1).T
+
+
+def flat(array: Array) -> Array:
+    """A bias of one axis."""
+    return array.reshape(-1)
+
+
+Projections = dict[str, tuple[Variable, Variable | None]]
+
+
+def projections(b: Builder, inputs: tuple[Value, Value, Value], heads: Heads) -> Projections:
+    """Kernel and bias of each projection, declared in Keras's order."""
+    query, key, value = (size(x, -1) for x in inputs)
+    shapes = {
+        "query": (query, heads.query, heads.key_size),
+        "key": (key, heads.key_value, heads.key_size),
+        "gate": (query, heads.query, heads.value_size),
+        "value": (value, heads.key_value, heads.value_size),
+        "output": (heads.query, heads.value_size, *heads.outputs),
+    }
+    if not heads.gate:
+        del shapes["gate"]
+    made: Projections = {}
+    for name, shape in shapes.items():
+        kernel = b.variable(f"{name}_dense/kernel", shape)
+        bias_shape = heads.outputs if name == "output" else shape[1:]
+        made[name] = kernel, b.variable(f"{name}_dense/bias", bias_shape) if heads.bias else None
+    return made
+
+
+def stacked(*arrays: Array) -> Array:
+    """Kernels of query, key and value, one below the other."""
+    return np.concatenate([into_heads(array) for array in arrays])
+
+
+def joined(*arrays: Array) -> Array:
+    """Biases of query, key and value, one after the other."""
+    return np.concatenate([flat(array) for array in arrays])
+
+
+def torch_module(b: Builder, made: Projections, heads: Heads, features: tuple[int, int, int]) -> Module:
+    """nn.MultiheadAttention."""
+    first = [made[name] for name in ("query", "key", "value")]
+    weights: dict[str, Weight | None] = {}
+    if len(set(features)) == 1:
+        weights["in_proj_weight"] = b.weight(*(kernel for kernel, _ in first), transform=stacked)
+    else:
+        for name, (kernel, _) in zip("qkv", first, strict=True):
+            weights[f"{name}_proj_weight"] = b.weight(kernel, transform=into_heads)
+    biases = [bias for _, bias in first if bias]
+    kernel, bias = made["output"]
+    weights |= {
+        "in_proj_bias": b.weight(*biases, transform=joined) if biases else None,
+        "out_proj.weight": b.weight(kernel, transform=out_of_heads),
+        "out_proj.bias": b.weight(bias, transform=flat) if bias else None,
+    }
+    options: dict[str, Any] = {"dropout": heads.dropout} if heads.dropout else {}
+    options |= {} if heads.bias else {"bias": False}
+    options |= {} if len(set(features)) == 1 else {"kdim": features[1], "vdim": features[2]}
+    return b.module("nn.MultiheadAttention", features[0], heads.query, weights=weights, batch_first=True, **options)
+
+
+def local_module(b: Builder, made: Projections, heads: Heads, features: tuple[int, int, int], call: str) -> Module:
+    """The local class, which has all options of Keras."""
+    weights: dict[str, Weight | None] = {}
+    for name, (kernel, bias) in made.items():
+        weights[f"{name}.weight"] = b.weight(kernel, transform=out_of_heads if name == "output" else into_heads)
+        weights[f"{name}.bias"] = b.weight(bias, transform=flat) if bias else None
+    options: dict[str, Any] = {} if heads.key_value == heads.query else {"kv_heads": heads.key_value}
+    options |= {} if heads.bias else {"bias": False}
+    options |= {"gate": True} if heads.gate else {}
+    options |= {"dropout": heads.dropout} if heads.dropout else {}
+    sizes = heads.key_size, heads.value_size
+    return b.module(call, features, heads.query, sizes, prod(heads.outputs), weights=weights, **options)
+
+
+def every(b: Builder, masks: list[Value]) -> Value | None:
+    """All masks joined by and."""
+    return reduce(lambda first, second: b.call("&", first, second, layout="keras"), masks) if masks else None
+
+
+def over_queries(b: Builder, mask: Value) -> Value:
+    """(N, T) -> (N, 1, T, 1)."""
+    shape = (mask.shape[0], 1, mask.shape[1], 1)
+    return b.call("[]", mask, (ALL, None, ALL, None), shape=shape, layout="keras")
+
+
+def over_values(b: Builder, mask: Value) -> Value:
+    """(N, S) -> (N, 1, 1, S)."""
+    return b.call("[]", mask, (ALL, None, None), shape=(mask.shape[0], 1, 1, mask.shape[1]), layout="keras")
+
+
+def over_heads(b: Builder, mask: Value) -> Value:
+    """(N, T, S) -> (N, 1, T, S), as booleans."""
+    if mask.dtype != "bool":
+        mask = b.call(".bool", mask, dtype="bool", layout="keras")
+    if mask.rank == 4:
+        return mask
+    if mask.rank != 3:
+        raise UntranslatableError(f"attention_mask must have the shape (N, T, S), has {mask.shape}")
+    return b.call("[]", mask, (ALL, None), shape=(mask.shape[0], 1, *mask.shape[1:]), layout="keras")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What may be seen: masks of a call, each None or a value; causality; a window."""
+
+    query: Value | None = None
+    value: Value | None = None
+    key: Value | None = None
+    attention: Value | None = None
+    causal: bool = False
+    window: int | None = None
+
+    @property
+    def only_causal(self) -> bool:
+        """Whether causality is all."""
+        return self.causal and not (self.query or self.value or self.key or self.attention or self.window)
+
+
+def mask_of(b: Builder, seen: Seen, query: Value, value: Value) -> Value | None:
+    """One mask (N or 1, 1, T, S), True where a query may see a value."""
+    others = [mask for mask in (seen.value, seen.key) if mask]
+    masks: list[Value] = []
+    if seen.query and others:
+        shape = (query.shape[0], 1, query.shape[1], value.shape[1])
+        masks = [b.call("pair_mask", seen.query, others.pop(0), shape=shape, dtype="bool", layout="keras")]
+    elif seen.query:
+        masks = [over_queries(b, seen.query)]
+    masks += [over_values(b, mask) for mask in others]
+    masks += [over_heads(b, seen.attention)] if seen.attention else []
+    square = (query.shape[1], value.shape[1])
+    if seen.causal:
+        masks.append(b.call("causal_mask", query, value, shape=square, dtype="bool", layout="keras"))
+    if seen.window:
+        masks.append(b.call("window_mask", query, value, seen.window, shape=square, dtype="bool", layout="keras"))
+    return every(b, masks)
+
+
+def attend(b: Builder, inputs: tuple[Value, Value, Value], heads: Heads, seen: Seen, scores: bool) -> Any:
+    """Multi-head attention of sequences (N, T, features): query, key and value."""
+    query, key, value = inputs
+    features = size(query, -1), size(key, -1), size(value, -1)
+    made = projections(b, inputs, heads)
+    shape = (*query.shape[:-1], prod(heads.outputs))
+    all_same = (features[0],) == heads.outputs == (heads.query * heads.key_size,)
+    simple = heads.key_size == heads.value_size and heads.query == heads.key_value and not heads.gate
+    mask = None if seen.only_causal and not scores else mask_of(b, seen, query, value)
+    if all_same and simple and query.rank == 3 and mask is None and not seen.causal and not scores:
+        y = b.value(shape, query.dtype)
+        b.calls(torch_module(b, made, heads, features), *inputs, outputs=(y, None), need_weights=False)
+        return y
+    if scores or (heads.dropout and mask is not None):
+        module = local_module(b, made, heads, features, "MultiHeadAttentionWithScores")
+        y = b.value(shape, query.dtype)
+        weights = b.value((query.shape[0], heads.query, query.shape[1], value.shape[1]), query.dtype)
+        b.calls(module, *inputs, *([mask] if mask else []), outputs=(y, weights if scores else None))
+        return (y, weights) if scores else y
+    module = local_module(b, made, heads, features, "MultiHeadAttention")
+    options: dict[str, Any] = {"mask": mask} if mask else {"causal": True} if seen.causal else {}
+    return b.call(module, *inputs, shape=shape, dtype=query.dtype, layout="keras", **options)
+
+
+def to_sequences(b: Builder, x: Value, axes: tuple[int, ...]) -> Value:
+    """(N, ..., features) -> (N, others, attended, features): the attended axes as one."""
+    order = (*(axis for axis in range(x.rank - 1) if axis not in axes), *axes, x.rank - 1)
+    moved = permuted(b, x, order)
+    if len(axes) == 1:
+        return moved
+    start = x.rank - 1 - len(axes)
+    steps = [moved.shape[i] for i in range(start, x.rank - 1)]
+    total = None if None in steps else prod(n or 0 for n in steps)
+    shape = (*moved.shape[:start], total, moved.shape[-1])
+    return b.call(".flatten", moved, start, -2, shape=shape, layout="keras")
+
+
+def from_sequences(b: Builder, y: Value, like: Value, axes: tuple[int, ...]) -> Value:
+    """The reverse of `to_sequences`, for an output with other features."""
+    order = (*(axis for axis in range(like.rank - 1) if axis not in axes), *axes, like.rank - 1)
+    if len(axes) > 1:
+        sizes = tuple(n if (n := like.shape[axis]) is not None else Size(like, axis) for axis in axes)
+        start = like.rank - 1 - len(axes)
+        shape = (*y.shape[:start], *(like.shape[axis] for axis in axes), y.shape[-1])
+        y = b.call(".unflatten", y, start, sizes, shape=shape, layout="keras")
+    return permuted(b, y, inverse(order))
+
+
+def call_attention(
+    b: Builder, inputs: tuple[Value, Value, Value | None], heads: Heads, seen: Seen, scores: bool
+) -> Any:
+    """One call on sequences (N, T, features): query, value, and key if it is another tensor."""
+    query, value, key = inputs
+    own = replace(
+        seen,
+        query=seen.query or query.mask,
+        value=seen.value or value.mask,
+        key=seen.key or (key.mask if key else None),
+    )
+    output = attend(b, (query, key or value, value), heads, own, scores)
+    (output[0] if scores else output).mask = own.query
+    return output
+
+
+def call_on_axes(
+    b: Builder, inputs: tuple[Value, Value, Value | None], heads: Heads, seen: Seen, axes: tuple[int, ...]
+) -> Value:
+    """One call on tensors (N, ..., features) over some of the axes between."""
+    query, value, key = inputs
+    if seen != Seen() or any(x.mask for x in inputs if x):
+        raise UntranslatableError(f"masks of an attention over {query.shape} are not supported")
+    queries, values = to_sequences(b, query, axes), to_sequences(b, value, axes)
+    keys = to_sequences(b, key, axes) if key else values
+    output = attend(b, (queries, keys, values), heads, seen, False)
+    result: Value = from_sequences(b, output, query, axes)
+    return result
+
+
+SELF, CROSS = ((5, 6), (5, 6)), ((5, 6), (4, 3))
+
+
+@rule(
+    "MultiHeadAttention",
+    examples=[
+        example(*SELF, num_heads=2, key_dim=3),
+        example(*SELF, num_heads=2, key_dim=3, use_bias=False),
+        example(*CROSS, num_heads=2, key_dim=3),
+        example((5, 6), (4, 3), (4, 2), num_heads=2, key_dim=3),
+        example(*CROSS, num_heads=2, key_dim=4, value_dim=5, output_shape=7),
+        example(*CROSS, num_heads=2, key_dim=4, use_gate=True, use_bias=False),
+        example((None, 6), (None, 6), num_heads=3, key_dim=2, output_shape=[2, 4]),
+        example((3, 4, 6), (3, 5, 6), num_heads=2, key_dim=3, attention_axes=[2]),
+        example((3, 4, 6), (2, 5, 6), num_heads=2, key_dim=3),
+        example((None, 4, 6), (None, 4, 6), num_heads=2, key_dim=3, attention_axes=[1]),
+        Example(SELF, {"num_heads": 2, "key_dim": 3}, calls={"use_causal_mask": True}),
+        Example(SELF, {"num_heads": 2, "key_dim": 3, "sliding_window": 2}),
+        Example(SELF, {"num_heads": 2, "key_dim": 3}, mask=True),
+        Example(SELF, {"num_heads": 2, "key_dim": 3, "dropout": 0.1}, mask=True),
+        Example(CROSS, {"num_heads": 2, "key_dim": 4}, mask=True, calls={"return_attention_scores": True}),
+        Example(SELF, {"num_heads": 2, "key_dim": 3}, mask=True, calls={"use_causal_mask": True}),
+    ],
+)
+def multi_head_attention(
+    b: Builder,
+    *inputs: Value,
+    num_heads: int,
+    key_dim: int,
+    value_dim: int | None = None,
+    dropout: float = 0.0,
+    use_bias: bool = True,
+    output_shape: Any = None,
+    attention_axes: Any = None,
+    sliding_window: int | None = None,
+    flash_attention: bool | None = None,
+    use_gate: bool = False,
+    seed: int | None = None,
+    query: Value | None = None,
+    value: Value | None = None,
+    key: Value | None = None,
+    query_mask: Value | None = None,
+    value_mask: Value | None = None,
+    key_mask: Value | None = None,
+    attention_mask: Value | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """nn.MultiheadAttention; a local module for masks, other sizes, gates and scores."""
+    tensors = by_name(inputs, query, value, key)
+    query = tensors[0]
+    outputs = [size(query, -1)] if output_shape is None else output_shape
+    outputs = (outputs,) if isinstance(outputs, int) else tuple(outputs)
+    heads = Heads(num_heads, num_heads, key_dim, value_dim or key_dim, outputs, use_bias, use_gate, dropout)
+    seen = Seen(query_mask, value_mask, key_mask, attention_mask, use_causal_mask, sliding_window)
+    axes = [attention_axes] if isinstance(attention_axes, int) else attention_axes or range(1, query.rank - 1)
+    if query.rank != 3:
+        if return_attention_scores:
+            raise UntranslatableError(f"the scores of an attention over {query.shape} are not supported")
+        return unflattened(b, call_on_axes(b, tensors, heads, seen, tuple(axis % query.rank for axis in axes)), outputs)
+    result = call_attention(b, tensors, heads, seen, return_attention_scores)
+    return (
+        (unflattened(b, result[0], outputs), result[1]) if return_attention_scores else unflattened(b, result, outputs)
+    )
+
+
+def unflattened(b: Builder, y: Value, sizes: tuple[int, ...]) -> Value:
+    """The features as several axes, where Keras wants them so."""
+    if len(sizes) == 1:
+        return y
+    split = b.call(".unflatten", y, -1, sizes, shape=(*y.shape[:-1], *sizes), layout="keras")
+    split.mask = y.mask
+    return split
+
+
+def by_name(
+    inputs: tuple[Value, ...], query: Value | None, value: Value | None, key: Value | None
+) -> tuple[Value, Value, Value | None]:
+    """Query, value and key, given by position or by name."""
+    found = [*inputs, None, None, None]
+    first, second, third = query or found[0], value or found[1], key or found[2]
+    if first is None or second is None:
+        raise UntranslatableError("is called without a query or without a value")
+    return first, second, third
+
+
+@rule(
+    "GroupQueryAttention",
+    examples=[
+        example((5, 6), (4, 6), head_dim=3, num_query_heads=4, num_key_value_heads=2),
+        example(*SELF, head_dim=3, num_query_heads=2, num_key_value_heads=1, use_bias=False, use_gate=True),
+        Example(SELF, {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}, mask=True),
+        Example(
+            SELF,
+            {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2},
+            calls={"return_attention_scores": True, "use_causal_mask": True},
+        ),
+    ],
+)
+def grouped_query_attention(
+    b: Builder,
+    *inputs: Value,
+    head_dim: int,
+    num_query_heads: int,
+    num_key_value_heads: int,
+    dropout: float = 0.0,
+    use_bias: bool = True,
+    sliding_window: int | None = None,
+    flash_attention: bool | None = None,
+    use_gate: bool = False,
+    seed: int | None = None,
+    query: Value | None = None,
+    value: Value | None = None,
+    key: Value | None = None,
+    query_mask: Value | None = None,
+    value_mask: Value | None = None,
+    key_mask: Value | None = None,
+    attention_mask: Value | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    """A local module: attention with fewer heads of keys and values than of queries."""
+    tensors = by_name(inputs, query, value, key)
+    outputs = (size(tensors[0], -1),)
+    heads = Heads(num_query_heads, num_key_value_heads, head_dim, head_dim, outputs, use_bias, use_gate, dropout)
+    seen = Seen(query_mask, value_mask, key_mask, attention_mask, use_causal_mask, sliding_window)
+    return call_attention(b, tensors, heads, seen, return_attention_scores)
