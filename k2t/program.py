@@ -112,6 +112,13 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Device:
+    """Where a value is at run time, for what is made there: `x.device`."""
+
+    value: Value
+
+
+@dataclass(frozen=True)
 class Code:
     """An expression that is no tensor, verbatim: `torch.float32`."""
 
@@ -269,9 +276,11 @@ def leaves(structure: Any) -> Iterator[Any]:
 
 
 def values(structure: Any) -> Iterator[Value]:
-    """Every `Value` inside nested arguments, in order; the subject of a `Size` included."""
+    """Every `Value` inside nested arguments, in order; the subject of a `Size` or `Device` included."""
     for leaf in leaves(structure):
         if isinstance(leaf, Value):
             yield leaf
-        elif isinstance(leaf, Size):
+        elif isinstance(leaf, Size | Device):
             yield leaf.value
+        elif isinstance(leaf, Sizes):
+            yield from values(leaf.items)

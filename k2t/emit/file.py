@@ -114,7 +114,11 @@ def imports(body: str, helper_names: set[str]) -> str:
     """The imports that the text needs, in the formatter's order."""
     plain = [name for name in ("math",) if f"{name}." in body]
     lines = ["from __future__ import annotations", ""]
-    lines += [*(f"import {name}" for name in plain), "from pathlib import Path", ""]
+    lines += [f"import {name}" for name in plain]
+    lines += ["from collections.abc import Callable"] if "Callable[" in body else []
+    lines += ["from pathlib import Path"]
+    lines += ["from typing import Any"] if ": Any" in body else []
+    lines += [""]
     lines += ["import torch"] if "torch." in body.replace("safetensors.torch", "") else []
     lines += ["from safetensors.torch import load_model", "from torch import Tensor, nn"]
     lines += ["from torch.nn import functional as F"] if "F." in body else []

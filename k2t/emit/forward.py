@@ -11,7 +11,7 @@ import libcst as cst
 
 from k2t.emit import syntax
 from k2t.lower.names import Namespace, identifier
-from k2t.program import Block, Code, Module, Op, Parameter, Size, Value, leaves, values
+from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value, leaves, values
 
 # A value used this many operations later gets a name of its own, others are called like this.
 FAR = 12
@@ -101,11 +101,11 @@ class Forward:
 
     def target(self, number: int, op: Op, outputs: Any, made: list[tuple[Value, str]]) -> Any:
         """The left side of an assignment: a name for each value that is used, `_` for the others."""
-        if isinstance(outputs, list | tuple):
+        if isinstance(outputs, list | tuple) and any(self.uses[value] for value in values(outputs)):
             return syntax.tuple_of([self.target(number, op, item, made) for item in outputs])
         if isinstance(outputs, dict):
             raise TypeError("a model with a dict of outputs is called by its values")
-        if outputs is None or not self.uses[outputs]:
+        if not isinstance(outputs, Value) or not self.uses[outputs]:
             return cst.Name("_")
         name = self.choose_name(number, op, outputs)
         self.names[outputs] = name
@@ -155,6 +155,8 @@ class Forward:
             return syntax.dotted(f"self.{arg.name}")
         if isinstance(arg, Size):
             return syntax.subscript(syntax.method(self.value(arg.value), "shape"), [syntax.literal(arg.axis)])
+        if isinstance(arg, Device):
+            return syntax.method(self.value(arg.value), "device")
         if isinstance(arg, Code):
             return cst.parse_expression(arg.text)
         if isinstance(arg, tuple):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from k2t.graph import Shape
 from k2t.lower.cut import Edge, cheapest
 from k2t.lower.labels import Labels
-from k2t.lower.rewrite import Rewriter
-from k2t.program import Axes, Block, Module, Op, Parameter, Value, leaves, values
+from k2t.lower.rewrite import Order, Rewriter, border, sizes_only
+from k2t.program import Axes, Block, Op, Parameter, Value, leaves, values
 
 
 def decide(block: Block, boundary: str) -> None:
@@ -32,6 +32,7 @@ def decide(block: Block, boundary: str) -> None:
             labels.prefers.add(labels.makes[value])
     for number, op in enumerate(block.ops):
         constrain(labels, number, op, keras, first)
+    spread_frames(labels, block)
     flatten_only_into_linear(labels, block)
     chosen = solve(labels, block, boundary)
     Rewriter(block, labels, chosen).run(boundary)
@@ -58,34 +59,39 @@ def constrain(labels: Labels, number: int, op: Op, keras: int, first: int) -> No
         sides = [labels.new() if absorbs else keras, keras]
     else:
         sides = [keras if kind == "keras" else first] * 2
-    frames = {"merge_frames": read, "split_frames": made}.get(kind, [])
-    labels.frames.update(frames)
+    labels.frames.update({"merge_frames": read, "split_frames": made}.get(kind, []))
+    labels.frames.update(value for value, order in border(op).items() if order[1:2] == (1,) and not in_order(order))
     for value in read:
-        labels.reads[number, value] = side_of(labels, op, value, sides[0], keras)
+        side = labels.new() if sizes_only(op, value) else side_of(labels, op, value, sides[0], keras)
+        labels.reads[number, value] = side
     for value in made:
         labels.makes[value] = side_of(labels, op, value, sides[1], keras)
-    if kind == "any" and any(value in labels.frames for value in read):
-        labels.frames.update(made)
+
+
+def spread_frames(labels: Labels, block: Block) -> None:
+    """What elementwise operations read and make is laid out alike, before and after layers that see single frames."""
+    todo = [op for op in block.ops if op.layout == "any"]
+    count = -1
+    while labels.frames and count != len(labels.frames):
+        count = len(labels.frames)
+        for op in (*todo, *reversed(todo)):
+            tensors = set(values((op.args, op.kwargs, op.outputs)))
+            if tensors & labels.frames:
+                labels.frames |= tensors
 
 
 def side_of(labels: Labels, op: Op, value: Value, side: int, keras: int) -> int:
     """The node for one tensor: tensors of rank 1 and 2 have no channels to move, except flattened ones."""
-    if isinstance(op.target, Module) and not isinstance(op.target.call, str):
-        return labels.new(value in nested_first(op, value))
+    if value in (inside := border(op)):
+        return labels.new(not in_order(inside[value]))
     if value.rank <= 2 and op.layout not in ("any", "flatten", "linear"):
         return keras
     return side
 
 
-def nested_first(op: Op, value: Value) -> set[Value]:
-    """The tensors at the border of a nested block that it wants channels first."""
-    block = op.target.call  # type: ignore[union-attr]
-    pairs = zip(
-        [*values(op.args), *values(op.outputs)],
-        [*block.inputs, *values(block.outputs)],  # type: ignore[union-attr]
-        strict=True,
-    )
-    return {outer for outer, inner in pairs if block.layouts[inner] != tuple(range(inner.rank))}  # type: ignore[union-attr]
+def in_order(order: Order) -> bool:
+    """Whether it is Keras's order of axes."""
+    return order == tuple(range(len(order)))
 
 
 def same_rank(op: Op, tensors: list[Value]) -> bool:

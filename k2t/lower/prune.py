@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from k2t.graph import map_structure
-from k2t.program import Block, Op, Size, Value, values
+from k2t.program import Block, Device, Op, Size, Sizes, Value, values
 
 
 def prune(block: Block) -> None:
@@ -28,8 +28,10 @@ def merge_masks(block: Block) -> None:
     same: dict[Value, Value] = {}
 
     def current(leaf: Any) -> Any:
-        if isinstance(leaf, Size):
+        if isinstance(leaf, Size | Device):
             return replace(leaf, value=same.get(leaf.value, leaf.value))
+        if isinstance(leaf, Sizes):
+            return replace(leaf, items=map_structure(current, leaf.items))
         return same.get(leaf, leaf) if isinstance(leaf, Value) else leaf
 
     ops = []

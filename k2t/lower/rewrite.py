@@ -12,7 +12,9 @@ from k2t.program import (
     Axes,
     Axis,
     Block,
+    Device,
     Index,
+    LayoutKind,
     Module,
     Op,
     Pads,
@@ -45,11 +47,11 @@ class Rewriter:
         self.moved: dict[tuple[Value, Order], Value] = {}
         self.flat: dict[Value, tuple[tuple[int | None, ...], Order]] = {}
 
-    def wanted(self, value: Value, node: int) -> Order:
-        """The order that the label of `node` means for `value`."""
+    def wanted(self, value: Value, node: int, layout: LayoutKind = "any") -> Order:
+        """The order that the label of `node` means for `value`, for an operation of this layout."""
         if not self.chosen[node] or value.rank <= 2:
             return tuple(range(value.rank))
-        position = 2 if value in self.labels.frames else 1
+        position = 2 if value in self.labels.frames and layout != "first" else 1
         return (*range(position), value.rank - 1, *range(position, value.rank - 1))
 
     def run(self, boundary: str) -> None:
@@ -69,13 +71,15 @@ class Rewriter:
         """One operation, with the permutes in front of it."""
         reads: dict[Value, Order] = {}
         replaced: dict[Value, Value] = {}
+        inside = border(op)
         for value in values((op.args, op.kwargs)):
-            reads[value] = (
-                self.order[value] if sizes_only(op, value) else self.wanted(value, self.labels.reads[number, value])
+            node = self.labels.reads[number, value]
+            reads[value] = inside.get(value) or (
+                self.order[value] if sizes_only(op, value) else self.wanted(value, node, op.layout)
             )
             replaced[value] = self.permuted(value, reads[value])
         for value in values(op.outputs):
-            self.order[value] = self.wanted(value, self.labels.makes[value])
+            self.order[value] = inside.get(value) or self.wanted(value, self.labels.makes[value], op.layout)
         self.remember_features(op)
         main = next(values((op.args, op.kwargs)), None)
         made = next(values(op.outputs), None)
@@ -123,6 +127,15 @@ class Rewriter:
             self.flat[made] = self.flat[source]
         elif source in self.flat and op.layout == "linear" and isinstance(op.target, Module):
             absorb(op.target, *self.flat[source])
+
+
+def border(op: Op) -> dict[Value, Order]:
+    """For the call of a nested block, the orders that it has decided on."""
+    if not isinstance(op.target, Module) or not isinstance(op.target.call, Block):
+        return {}
+    block = op.target.call
+    outer, inner = [*values(op.args), *values(op.outputs)], [*block.inputs, *values(block.outputs)]
+    return {value: block.layouts[other] for value, other in zip(outer, inner, strict=True)}
 
 
 def sizes_only(op: Op, value: Value) -> bool:
@@ -179,6 +192,7 @@ def converter(
         Index: lambda leaf: subscript([leaf.items[axis] for axis in inner]),
         Sizes: lambda leaf: tuple(map_structure(convert, leaf.items[axis]) for axis in outer),
         Size: sized,
+        Device: lambda leaf: Device(replaced[leaf.value]),
         Parameter: lambda leaf: shaped(leaf, inner) if leaf.axes else leaf,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from k2t.errors import UntranslatableError
@@ -32,9 +33,11 @@ def recurrent(kind: str, examples: Sequence[Example]) -> Callable[[Callable[...,
             return (output, *states) if loop.return_state else output
 
         own = [item for item in inspect.signature(translate).parameters.values() if item.kind != item.VAR_KEYWORD]
-        options = inspect.signature(describe).parameters.values()
+        given_by_kind = describe.keywords if isinstance(describe, partial) else {}
+        named = inspect.signature(describe).parameters.values()
+        options = [item for item in named if item.name not in given_by_kind]
         translate.__signature__ = inspect.Signature([*own[:2], *options, *own[2:]])  # type: ignore[attr-defined]
-        translate.__doc__ = describe.__doc__
+        translate.__doc__ = inspect.getdoc(describe.func if isinstance(describe, partial) else describe)
         rule(kind, examples=examples)(translate)
         LOOPS[kind] = describe
         return describe
@@ -109,7 +112,14 @@ def simple_rnn(
 ) -> Loop:
     """nn.RNN for tanh and relu, else a local class with a loop."""
     cell = Cell("RNN", "cell", units, activation, None, use_bias, dropout, recurrent_dropout)
-    return Loop((cell,), return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    return Loop(
+        cells=(cell,),
+        return_sequences=return_sequences,
+        return_state=return_state,
+        go_backwards=go_backwards,
+        stateful=stateful,
+        zero_output_for_mask=zero_output_for_mask,
+    )
 
 
 @recurrent(
@@ -142,7 +152,14 @@ def lstm(
 ) -> Loop:
     """nn.LSTM, else a local class with a loop."""
     cell = Cell("LSTM", "cell", units, activation, recurrent_activation, use_bias, dropout, recurrent_dropout)
-    return Loop((cell,), return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    return Loop(
+        cells=(cell,),
+        return_sequences=return_sequences,
+        return_state=return_state,
+        go_backwards=go_backwards,
+        stateful=stateful,
+        zero_output_for_mask=zero_output_for_mask,
+    )
 
 
 @recurrent(
@@ -177,7 +194,14 @@ def gru(
     cell = Cell(
         "GRU", "cell", units, activation, recurrent_activation, use_bias, dropout, recurrent_dropout, reset_after
     )
-    return Loop((cell,), return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    return Loop(
+        cells=(cell,),
+        return_sequences=return_sequences,
+        return_state=return_state,
+        go_backwards=go_backwards,
+        stateful=stateful,
+        zero_output_for_mask=zero_output_for_mask,
+    )
 
 
 CELLS = [
@@ -212,7 +236,14 @@ def rnn(
     zero_output_for_mask: bool = False,
 ) -> Loop:
     """The layer of the cell, or one after the other for StackedRNNCells."""
-    return Loop(cells_of(cell, "cell"), return_sequences, return_state, go_backwards, stateful, zero_output_for_mask)
+    return Loop(
+        cells=cells_of(cell, "cell"),
+        return_sequences=return_sequences,
+        return_state=return_state,
+        go_backwards=go_backwards,
+        stateful=stateful,
+        zero_output_for_mask=zero_output_for_mask,
+    )
 
 
 def cells_of(layer: Layer, path: str) -> tuple[Cell, ...]:

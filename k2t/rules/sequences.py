@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from k2t.errors import UntranslatableError
-from k2t.program import Op, Value, values
+from k2t.program import Axis, LayoutKind, Module, Op, Value, values
 from k2t.rules.builder import Builder
 from k2t.rules.cells import Cell, torch_module
 from k2t.rules.masks import as_column
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Loop:
     """How a recurrent layer goes over the steps.
 
@@ -71,13 +71,12 @@ def run(b: Builder, call: Given, loop: Loop, role: str) -> tuple[Value, tuple[Va
     """See `Loop.run`."""
     x, mask, states = call.x, call.mask, call.states
     if loop.go_backwards:
-        x = b.call(".flip", x, 1, shape=x.shape, layout="keras")
-        mask = None if mask is None else b.call(".flip", mask, 1, shape=mask.shape, layout="keras")
+        x = backwards(b, x)
+        mask = None if mask is None else backwards(b, mask)
     if loop.stateful and not states:
-        states = kept_states(b, x, loop, role)
-    wanted = sum(cell.states for cell in loop.cells)
-    if states and len(states) != wanted:
-        raise UntranslatableError(f"takes {wanted} initial states, is given {len(states)}")
+        shapes = [(x.shape[0], cell.units) for cell in loop.cells for _ in range(cell.states)]
+        states = kept_states(b, [Value(shape, x.dtype) for shape in shapes], role)
+    check_count(states, sum(cell.states for cell in loop.cells))
     final: list[Value] = []
     for number, cell in enumerate(loop.cells):
         own, states = states[: cell.states], states[cell.states :]
@@ -89,8 +88,19 @@ def run(b: Builder, call: Given, loop: Loop, role: str) -> tuple[Value, tuple[Va
     if mask is not None and loop.zero_output_for_mask:
         x = zero_where_masked(b, x, mask, loop.return_sequences)
     if loop.stateful:
-        keep_states(b, loop, role, final)
+        keep_states(b, final, role)
     return x, tuple(final)
+
+
+def backwards(b: Builder, x: Value) -> Value:
+    """The steps in reverse order."""
+    return b.call(".flip", x, Axis(1))
+
+
+def check_count(states: Sequence[Value], wanted: int) -> None:
+    """Refuse another number of first states than the layer has."""
+    if states and len(states) != wanted:
+        raise UntranslatableError(f"takes {wanted} initial states, is given {len(states)}")
 
 
 @dataclass(frozen=True)
@@ -190,23 +200,25 @@ def zero_where_masked(b: Builder, x: Value, mask: Value, sequences: bool) -> Val
     return b.call("*", x, valid, shape=x.shape, layout="keras")
 
 
-def kept_states(b: Builder, x: Value, loop: Loop, role: str) -> tuple[Value, ...]:
-    """The states that the call before has left."""
-    batch = x.shape[0]
+def kept_states(b: Builder, states: Sequence[Value], role: str, layout: LayoutKind = "keras") -> tuple[Value, ...]:
+    """The states that the call before has left; `states` says what they are like."""
     if b.parts.shared:
         raise UntranslatableError("stateful=True and several calls in one model have no translation")
-    if batch is None:
+    if any(state.shape[0] is None for state in states):
         raise UntranslatableError("stateful=True needs a known batch size; give the model's input a batch_shape")
-    states = tuple(b.value((batch, cell.units), x.dtype) for cell in loop.cells for _ in range(cell.states))
-    b.calls(state_module(b, states, role), outputs=states)
-    return states
+    kept = tuple(b.value(state.shape, state.dtype) for state in states)
+    b.calls(state_module(b, states, role, layout), outputs=kept, layout=layout)
+    return kept
 
 
-def keep_states(b: Builder, loop: Loop, role: str, states: Sequence[Value]) -> None:
+def keep_states(b: Builder, states: Sequence[Value], role: str, layout: LayoutKind = "keras") -> None:
     """Keep the states for the next call."""
-    b.ops.append(Op(state_module(b, states, role), tuple(states), {}, None, "keras"))
+    b.ops.append(Op(state_module(b, states, role, layout), tuple(states), {}, None, layout))
 
 
-def state_module(b: Builder, states: Sequence[Value], role: str) -> Any:
+def state_module(b: Builder, states: Sequence[Value], role: str, layout: LayoutKind) -> Module:
     """The module that holds the states of a stateful layer."""
-    return b.module("RecurrentState", *(state.shape for state in states), role=f"{role}_state".strip("_"))
+    shapes = [state.shape for state in states]
+    if layout == "first":
+        shapes = [(shape[0], shape[-1], *shape[1:-1]) for shape in shapes]
+    return b.module("RecurrentState", *shapes, role=f"{role}_state".strip("_"))

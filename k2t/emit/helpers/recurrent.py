@@ -1,6 +1,7 @@
 """Recurrent layers that PyTorch lacks: other activations, dropout between the steps, masks, states that stay."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ class LockedDropout(nn.Dropout):
 class RecurrentLoop(nn.RNNBase):
     """A loop over the steps of (N, T, C), with the weights of nn.LSTM, nn.GRU or nn.RNN.
 
-    A step where `mask` (N, T) is False keeps the states and repeats the output, which is 0 at first.
+    A step where `mask` (N, T) is False keeps the states and repeats the output, at first 0.
     """
 
     kind = "RNN_TANH"
@@ -102,7 +103,7 @@ class LoopGRU(RecurrentLoop):
 
 
 class ResetBeforeGRU(RecurrentLoop):
-    """A GRU whose reset gate acts on the state before it is multiplied, not on the product (Cho et al., 2014)."""
+    """A GRU whose reset gate acts on the state before the product, as in Cho et al. (2014)."""
 
     kind = "GRU"
 
@@ -117,7 +118,7 @@ class ResetBeforeGRU(RecurrentLoop):
 
 
 def project(h: Tensor, weight: Tensor, bias: Tensor | None, kept: Tensor | None) -> Tensor:
-    """`h` (N, H) times the weights of several gates; each gate has a dropout of its own in `kept` (gates, N, H)."""
+    """`h` (N, H) times the weights of several gates, each with its dropout `kept` (gates, N, H)."""
     if kept is None:
         return F.linear(h, weight, bias)
     product = torch.einsum("gnh,gkh->ngk", h * kept, weight.view(kept.shape[0], -1, h.shape[1]))
@@ -125,19 +126,19 @@ def project(h: Tensor, weight: Tensor, bias: Tensor | None, kept: Tensor | None)
 
 
 def valid_first(x: Tensor, mask: Tensor) -> Tensor:
-    """The steps of (N, T, C) where `mask` (N, T) is True in front, in their order, the others behind."""
+    """The steps of (N, T, C) where `mask` (N, T) is True come first, in their order."""
     order = mask.logical_not().int().argsort(dim=1, stable=True)
     return x.take_along_dim(order[:, :, None], dim=1)
 
 
 def at_valid(x: Tensor, mask: Tensor) -> Tensor:
-    """Undoes `valid_first`: each step has what the last valid step up to it has, zeros before the first."""
+    """Undoes `valid_first`; a step that is not valid has what the last valid one before it has."""
     count = mask.cumsum(dim=1)[:, :, None]
     return x.take_along_dim((count - 1).clamp(min=0), dim=1) * (count > 0)
 
 
 def last_valid(x: Tensor, mask: Tensor) -> Tensor:
-    """What the last valid step has, of steps in the order of `valid_first`; zeros where none is valid."""
+    """The last valid step, of steps in the order of `valid_first`; zeros where none is valid."""
     count = mask.sum(dim=1)[:, None, None]
     return (x.take_along_dim((count - 1).clamp(min=0), dim=1) * (count > 0))[:, 0]
 
@@ -161,3 +162,67 @@ class RecurrentState(nn.Module):
         """Zeros again."""
         for name in self.names:
             self.get_buffer(name).zero_()
+
+
+class ConvLSTM(nn.Module):
+    """An LSTM over images (N, C, T, ...), whose matrix products are convolutions.
+
+    Args:
+        conv: the class of the convolutions.
+        time_dim: the axis of the steps, counted with the channels.
+    """
+
+    def __init__(
+        self,
+        conv: type[nn.Conv1d | nn.Conv2d | nn.Conv3d],
+        in_channels: int,
+        filters: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        bias: bool = True,
+        activation: Callable[[Tensor], Tensor] = torch.tanh,
+        recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        time_dim: int = 2,
+    ) -> None:
+        super().__init__()
+        gates = 4 * filters
+        self.input_conv = conv(in_channels, gates, kernel_size, stride, padding, dilation, bias=bias)
+        self.recurrent_conv = conv(filters, gates, kernel_size, padding="same", bias=False)
+        self.filters = filters
+        self.activation = activation
+        self.recurrent_activation = recurrent_activation
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.time_dim = time_dim
+
+    def gates(self, conv: nn.Module, x: Tensor, kept: Tensor | None) -> Tensor:
+        """The convolution; each of the four gates has a dropout of its own in `kept`."""
+        if kept is None:
+            product: Tensor = conv(x)
+            return product
+        return torch.cat([conv(x * kept[i]).chunk(4, dim=1)[i] for i in range(4)], dim=1)
+
+    def keep(self, x: Tensor, rate: float) -> Tensor | None:
+        """What dropout leaves of `x`, for each gate."""
+        return F.dropout(x.new_ones(4, *x.shape), rate) if self.training and rate else None
+
+    def forward(self, x: Tensor, states: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        frames = x.unbind(self.time_dim)
+        kept = self.keep(frames[0], self.dropout)
+        if states is None:
+            zeros = torch.zeros_like(self.input_conv(frames[0])[:, : self.filters])
+            states = zeros, zeros
+        h, c = states
+        state_kept = self.keep(h, self.recurrent_dropout)
+        outputs = []
+        for frame in frames:
+            gates = self.gates(self.input_conv, frame, kept) + self.gates(self.recurrent_conv, h, state_kept)
+            i, f, g, o = gates.chunk(4, dim=1)
+            c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
+            h = self.recurrent_activation(o) * self.activation(c)
+            outputs.append(h)
+        return torch.stack(outputs, dim=self.time_dim), (h, c)
