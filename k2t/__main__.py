@@ -1,12 +1,47 @@
 """`python -m k2t` is `k2t`."""
 
-import gc
+from __future__ import annotations
+
+import os
+import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
-# A conversion makes many objects and no garbage: searching for some takes a tenth of its time.
-gc.set_threshold(200_000)
+from k2t import cli
 
-from k2t.cli import main  # noqa: E402
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+
+def main(run: Callable[[], int] = cli.main) -> int:
+    """Run the command line; on Linux in a child process, since a damaged file can crash the HDF5 library."""
+    child = os.fork() if sys.platform == "linux" else 0
+    if not child:
+        if sys.platform == "linux":
+            end_with_parent()
+        return run()
+
+    def forward(received: int, frame: FrameType | None) -> None:
+        if received != signal.SIGINT:  # that goes to both already
+            os.kill(child, received)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, forward)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if -code in CRASHES:
+        name = signal.Signals(-code).name
+        print(f"Error: a library crashed on the input ({name}); a file that does so is damaged", file=sys.stderr)
+        return 2
+    return code if code >= 0 else 128 - code
+
+
+def end_with_parent() -> None:
+    """Let the child not outlive a parent that is killed."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +302,25 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the command runs in a child process")
+def test_a_crash_in_a_library_is_one_message() -> None:
+    crash = "import os, signal, sys, k2t.__main__ as m; sys.exit(m.main(lambda: os.kill(os.getpid(), signal.SIGSEGV)))"
+    done = start("-c", crash)
+    assert done.returncode == 2
+    assert done.stderr == "Error: a library crashed on the input (SIGSEGV); a file that does so is damaged\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the command runs in a child process")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_is_left_when_the_command_is_killed(number: signal.Signals) -> None:
+    sleep = "lambda: print('started', flush=True) or time.sleep(60)"
+    command = [sys.executable, "-c", f"import time, sys, k2t.__main__ as m; sys.exit(m.main({sleep}))"]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) as process:
+        if process.stdout is None or process.stdout.readline() != b"started\n":
+            raise ValueError("no output")
+        process.send_signal(number)
+        begin = time.monotonic()
+        process.stdout.read()  # ends when the last process that could write has ended
+        assert time.monotonic() - begin < 30
