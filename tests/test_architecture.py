@@ -54,6 +54,7 @@ APPLICATIONS = "only inside the models of keras.applications, which tests conver
 CELL = "a part of RNN, and tested as such"
 WITHOUT_EXAMPLES = {
     "CustomScaleLayer": APPLICATIONS,
+    "Lambda": "its function is no option; tests make the models that hold one",
     "LayerScale": APPLICATIONS,
     "StochasticDepth": APPLICATIONS,
     "GRUCell": CELL,

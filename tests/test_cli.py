@@ -131,7 +131,7 @@ def test_only_a_named_output_replaces_what_somebody_wrote(capsys: Capture) -> No
         (["nothing.h5"], "nothing.h5: there is no such file"),
         (["broken.h5"], "broken.h5: not a Keras model"),
         (["truncated.keras"], "truncated.keras: "),
-        (["refused.json"], "odd (Package>Odd): "),
+        (["refused.json"], "refused.json: cannot convert 1 layer(s):\n  odd (Package>Odd): "),
         ([CNN, "-o", "net.txt"], "net.txt: the output is a Python file and its name must end in .py"),
         ([CNN, "-o", "no/net.py"], "no/net.py: there is no folder no; make it first"),
         ([CNN, "-o", "folder.py"], "is a directory"),

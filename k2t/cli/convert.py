@@ -15,7 +15,7 @@ import click
 
 from k2t.check import read_generated
 from k2t.cli.terminal import note, printable, shape_text
-from k2t.errors import K2TError
+from k2t.errors import K2TError, UnsupportedError
 
 if TYPE_CHECKING:
     from k2t.pipeline import Result, Tensor
@@ -67,7 +67,10 @@ def convert(source: str, output: Path | None, verify: bool | None, as_json: bool
         require_reference()
     from k2t.pipeline import convert as run
 
-    result = run(source, output=output, **options)
+    try:
+        result = run(source, output=output, **options)
+    except UnsupportedError as error:
+        raise K2TError(f"{source}: {error}") from error
     weights = write(result, output)
     parity = compare(output, source, options["weights"], verify)
     if as_json:
