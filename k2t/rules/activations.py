@@ -7,8 +7,8 @@ from typing import Any
 
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer
-from k2t.program import Axis, Value
-from k2t.rules.base import example, rule
+from k2t.program import Axes, Axis, Value
+from k2t.rules.base import example, rule, size
 from k2t.rules.builder import Builder
 
 Activation = Callable[..., Value]
@@ -223,17 +223,45 @@ def thresholded_relu(b: Builder, x: Value, *, theta: float = 1.0) -> Value:
     return threshold(b, x, theta, 0.0)
 
 
+@rule(
+    "PReLU",
+    masking=True,
+    examples=[
+        example((7,)),
+        example((4, 5, 3), shared_axes=[1, 2]),
+        example((None, None, 3), shared_axes=[1, 2]),
+        example((5, 3), shared_axes=[1]),
+        example((3, 4, 5), shared_axes=[2, 3]),
+        example((4, 5, 3), shared_axes=[1, 2, 3]),
+        example((4, 5, 3)),
+        example((4, 5, 3), shared_axes=[2]),
+    ],
+)
+def prelu(b: Builder, x: Value, *, shared_axes: list[int] | int | None = None) -> Value:
+    """nn.PReLU for one slope or one for each channel, else torch.where with a parameter."""
+    shared = [shared_axes] if isinstance(shared_axes, int) else shared_axes or []
+    sizes = tuple(1 if axis in shared else size(x, axis) for axis in range(1, x.rank))
+    alpha = b.variable("alpha", sizes)
+    own = [axis for axis, n in enumerate(sizes, 1) if n != 1]
+    if own in ([], [1], [x.rank - 1]):
+        weight = b.weight(alpha, transform=lambda array: array.reshape(-1))
+        module = b.module("nn.PReLU", *(sizes[axis - 1] for axis in own), weights={"weight": weight})
+        return b.call(module, x, layout="any" if not own else "keras" if own == [1] else "first")
+    slope = b.parameter("alpha", alpha, axes=tuple(range(1 - x.rank, 0)))
+    below = b.call("*", x, slope, shape=x.shape)
+    return b.call("torch.where", b.call(">=", x, 0.0, dtype="bool"), x, below, shape=x.shape, dtype=x.dtype)
+
+
 @rule("Softmax", masking=True, examples=[example((5, 3)), example((5, 3), axis=1), example((5, 4), axis=[1, 2])])
 def softmax_layer(b: Builder, x: Value, *, axis: int | list[int] = -1, mask: Value | None = None) -> Value:
-    """F.softmax; over several axes, exp(x - logsumexp(x)); a mask hides what it is False for."""
-    if mask is not None:
-        x = b.call(".masked_fill", x, b.call("torch.logical_not", mask, dtype="bool"), -3e38, shape=x.shape)
-    if isinstance(axis, int):
-        return softmax(b, x, axis)
-    if len(axis) == 1:
-        return softmax(b, x, axis[0])
-    from k2t.program import Axes
-
-    shape = tuple(1 if i in {a % x.rank for a in axis} else size for i, size in enumerate(x.shape))
-    total = b.call("torch.logsumexp", x, Axes(tuple(axis)), keepdim=True, shape=shape)
-    return b.call("torch.exp", b.call("-", x, total))
+    """F.softmax; over several axes, exp(x - logsumexp(x)); zeros where a mask is False."""
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    hidden = b.call("torch.logical_not", mask, dtype="bool") if mask is not None else None
+    scores = x if hidden is None else b.call(".masked_fill", x, hidden, -1e9, shape=x.shape)
+    if len(axes) == 1:
+        y = softmax(b, scores, axes[0])
+    else:
+        shape = tuple(1 if i in {a % x.rank for a in axes} else n for i, n in enumerate(x.shape))
+        total = b.call("torch.logsumexp", scores, Axes(axes), keepdim=True, shape=shape)
+        y = b.call("torch.exp", b.call("-", scores, total))
+    return y if hidden is None else b.call(".masked_fill", y, hidden, 0.0, shape=x.shape)
