@@ -42,6 +42,7 @@ def trace(b: Builder, function: PythonFunction, x: Any, arguments: dict[str, Any
         UntranslatableError: it does something that has no translation.
     """
     from k2t.rules.tracing.interpreter import Interpreter
+    from k2t.rules.tracing.names import Closure
 
     node = function.node
     if node is None:
@@ -49,7 +50,7 @@ def trace(b: Builder, function: PythonFunction, x: Any, arguments: dict[str, Any
     positional = [argument.arg for argument in node.args.args]
     defaults = dict(zip(positional[len(positional) - len(function.defaults) :], function.defaults, strict=True))
     given = {**{name: value for name, value in defaults.items() if name != positional[0]}, **arguments}
-    output = Interpreter(b, dict(function.closure)).run(node, [x], given)
+    output = Interpreter(b, {}).run(Closure(node, dict(function.closure)), [x], given)
     if not isinstance(output, Value | list | tuple):
         raise UntranslatableError(f"its function returns no tensor; {WAYS_OUT}")
     return output

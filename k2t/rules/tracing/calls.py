@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from k2t.errors import UntranslatableError
-from k2t.program import Size, Value
+from k2t.program import Parameter, Size, Value, leaves
+from k2t.rules.tracing.constants import BUILTINS, builtin, compute, method
 from k2t.rules.tracing.expressions import Expressions
-from k2t.rules.tracing.names import BUILTINS, Bound, Closure, Library, Returned
+from k2t.rules.tracing.names import Bound, Closure, Library, Returned
+
+# Python's functions of tensors, as operations.
+TENSOR_FUNCTIONS = {"abs": "abs", "pow": "power", "min": "minimum", "max": "maximum"}
+# What asks for the state of training, or of the program: here it is the one at inference.
+ANSWERS: dict[str, Any] = {
+    "K.image_data_format": "channels_last",
+    "keras.config.image_data_format": "channels_last",
+    "K.image_dim_ordering": "tf",
+    "K.backend": "tensorflow",
+    "keras.config.backend": "tensorflow",
+    "K.floatx": "float32",
+    "keras.config.floatx": "float32",
+    "K.epsilon": 1e-7,
+    "keras.config.epsilon": 1e-7,
+    "K.learning_phase": None,
+    "tf.executing_eagerly": True,
+}
+MAX_CALLS = 40
 
 
 class Calls(Expressions):
     """Follows calls, those of the code's own functions included."""
+
+    depth = 0
 
     def of_call(self, node: ast.Call) -> Any:
         """`function(*args, **kwargs)`."""
@@ -27,87 +49,126 @@ class Calls(Expressions):
 
     def apply(self, node: ast.AST, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The result of a call."""
-        if isinstance(function, Library):
-            return self.library_call(node, function.path, args, kwargs)
-        if isinstance(function, Bound):
-            return self.method_call(node, function, args, kwargs)
         if isinstance(function, Closure):
-            outer, self.names = self.names, function.names
-            try:
-                return self.run(function.node, args, kwargs)
-            finally:
-                self.names = outer
-        if self.call_object is not None:
-            return self.call_object(function, args, kwargs)
-        raise self.refusal(node, "a call of something that is no function")
+            return self.run(function, args, kwargs)
+        with self.placed(node):
+            if isinstance(function, Library):
+                return self.library_call(node, function.path, args, kwargs)
+            if isinstance(function, Bound):
+                return self.method_call(function, args, kwargs)
+            raise UntranslatableError("a call of something that is no function")
+
+    @contextmanager
+    def placed(self, node: ast.AST) -> Iterator[None]:
+        """Refusals inside say where in the code."""
+        try:
+            yield
+        except UntranslatableError as error:
+            raise self.refusal(node, str(error)) from error
 
     def library_call(self, node: ast.AST, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A function of a library or of Python."""
-        from k2t.rules.operations.dialects import call_dialect
-
         library, _, name = path.rpartition(".")
         if library == "builtins":
             return self.builtin(node, name, args, kwargs)
-        try:
-            return call_dialect(self.b, path, args, kwargs)
-        except UntranslatableError as error:
-            raise self.refusal(node, str(error)) from error
+        if path in ANSWERS:
+            return ANSWERS[path]
+        if name in ("in_train_phase", "in_test_phase"):
+            return self.chosen(args[1] if name == "in_train_phase" else args[0])
+        if not any(self.traced(leaf) for leaf in leaves((args, kwargs))):
+            try:
+                return compute(path, args, kwargs)
+            except UntranslatableError:
+                if library in ("np", "math"):
+                    raise
+        from k2t.rules.operations.dialects import call_dialect
+
+        return call_dialect(self.b, path, args, kwargs)
+
+    def chosen(self, value: Any) -> Any:
+        """A value, or what a function returns."""
+        return self.run(value, [], {}) if isinstance(value, Closure) else value
 
     def builtin(self, node: ast.AST, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A builtin function: of numbers as Python has it, of tensors as an operation."""
         if name == "print":
             return None
+        if name == "isinstance":
+            return self.is_instance(*args)
+        if name in ("getattr", "hasattr"):
+            return self.found_attribute(node, name, *args)
         if name == "sum" and any(self.traced(item) for item in args[0]):
-            total = args[0][0]
-            for item in args[0][1:]:
+            total, *rest = args[0]
+            for item in rest:
                 total = self.binary(node, ast.Add, total, item)
             return total
-        if any(self.traced(arg) for arg in args):
-            if name in ("int", "float") and isinstance(args[0], Size):
-                return args[0]
-            if name == "len" and isinstance(args[0], Value):
-                return self.sizes(args[0])[0]
-            names = {"abs": "abs", "pow": "power", "min": "minimum", "max": "maximum"}
-            if name not in names:
-                raise self.refusal(node, f"{name}() of a tensor")
-            return self.operation(names[name], *args)
-        functions: dict[str, Callable[..., Any]] = {**BUILTINS, "sum": sum, "abs": abs, "min": min, "max": max}
-        if name not in functions:
-            raise self.refusal(node, f"{name}()")
-        return functions[name](*args, **kwargs)
+        if not any(self.traced(arg) for arg in args):
+            return builtin(name, args, kwargs)
+        if name in ("int", "float") and isinstance(args[0], Size):
+            return args[0]
+        if name == "len" and isinstance(args[0], Value | Parameter):
+            return self.sizes(args[0])[0]
+        if name in ("list", "tuple", "enumerate", "reversed") and isinstance(args[0], Value):
+            return builtin(name, [self.unstacked(node, args[0]), *args[1:]], kwargs)
+        if name in ("zip", "slice"):
+            return builtin(name, args, kwargs)
+        if name not in TENSOR_FUNCTIONS:
+            raise UntranslatableError(f"{name}() of a tensor")
+        return self.operation(TENSOR_FUNCTIONS[name], *args)
 
-    def method_call(self, node: ast.AST, bound: Bound, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def is_instance(self, value: Any, kinds: Any) -> bool:
+        """`isinstance(value, kinds)`."""
+        for kind in kinds if isinstance(kinds, tuple) else (kinds,):
+            path = kind.path if isinstance(kind, Library) else ""
+            known = BUILTINS.get(path.removeprefix("builtins."))
+            if isinstance(known, type) and isinstance(value, known) and not self.traced(value):
+                return True
+            if path.endswith(("Tensor", "Variable")) and isinstance(value, Value | Parameter):
+                return True
+        return False
+
+    def found_attribute(self, node: ast.AST, name: str, subject: Any, key: str, *default: Any) -> Any:
+        """`getattr` and `hasattr`."""
+        try:
+            value = self.attribute(node, subject, key)
+        except UntranslatableError:
+            if name == "getattr" and not default:
+                raise
+            return default[0] if name == "getattr" else False
+        return value if name == "getattr" else True
+
+    def method_call(self, bound: Bound, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a tensor, a list or a dict."""
         subject, name = bound.subject, bound.name
-        if isinstance(subject, Value):
-            if name in ("get_shape", "set_shape"):
-                return self.sizes(subject) if name == "get_shape" else None
-            try:
-                from k2t.rules.operations.dialects import call_dialect
+        if not isinstance(subject, Value | Parameter):
+            return method(subject, name, args, kwargs)
+        if name in ("get_shape", "set_shape"):
+            return self.sizes(subject) if name == "get_shape" else None
+        from k2t.rules.operations.dialects import call_dialect
 
-                return call_dialect(self.b, f"tensor.{name}", [subject, *args], kwargs)
-            except UntranslatableError as error:
-                raise self.refusal(node, str(error)) from error
-        if name == "as_list":
-            return [None if isinstance(item, Size) else item for item in subject]
-        return getattr(subject, name)(*args, **kwargs)
+        return call_dialect(self.b, f"tensor.{name}", [subject, *args], kwargs)
 
-    def run(self, function: ast.Lambda | ast.FunctionDef, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """The result of calling `function`.
+    def run(self, function: Closure, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """The result of calling a function of the code.
 
         Raises:
             UntranslatableError: the code holds something that has no translation; names it and its line.
         """
-        outer = self.names
-        self.names = {**outer, **self.bind(function, args, kwargs)}
+        node, outer = function.node, self.names
+        self.depth += 1
+        if self.depth > MAX_CALLS:
+            raise self.refusal(node, "functions that call each other so often")
+        self.names = dict(function.names)
         try:
-            if isinstance(function, ast.Lambda):
-                return self.evaluate(function.body)
-            self.execute(function.body)
+            self.names = {**function.names, **self.bind(node, args, kwargs)}
+            if isinstance(node, ast.Lambda):
+                return self.evaluate(node.body)
+            self.execute(node.body)
         except Returned as returned:
             return returned.value
         finally:
             self.names = outer
+            self.depth -= 1
         return None
 
     def bind(

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from k2t.errors import UntranslatableError
 from k2t.program import Parameter, Size, Value
 from k2t.rules.builder import Builder
+from k2t.rules.tracing.constants import BUILTINS, MAX_ITEMS, operate
 from k2t.rules.tracing.names import (
-    BUILTINS,
+    ARRAY_ATTRIBUTES,
+    CONSTANTS,
+    FUNCTIONS,
     IDENTITY,
     LIBRARIES,
-    MAX_ITEMS,
     MAX_STEPS,
+    METHODS,
     OPERATORS,
     Bound,
     Closure,
     Library,
     library_path,
-    too_large,
 )
 
 
@@ -30,20 +34,11 @@ class Expressions:
     Attributes:
         b: where operations are added.
         names: what the code's names stand for.
-        attribute: what `value.name` is, for objects that are neither tensors nor libraries (`self`).
     """
 
-    def __init__(
-        self,
-        b: Builder,
-        names: dict[str, Any],
-        attribute: Callable[[Any, str], Any] | None = None,
-        call: Callable[[Any, list[Any], dict[str, Any]], Any] | None = None,
-    ) -> None:
+    def __init__(self, b: Builder, names: dict[str, Any]) -> None:
         self.b = b
         self.names = names
-        self.attribute = attribute
-        self.call_object = call
         self.steps = 0
 
     def step(self, node: ast.AST) -> None:
@@ -70,7 +65,7 @@ class Expressions:
             return self.names[node.id]
         if node.id in LIBRARIES:
             return Library(LIBRARIES[node.id])
-        if node.id in BUILTINS or node.id in ("sum", "abs", "min", "max", "pow", "isinstance", "print"):
+        if node.id in BUILTINS or node.id in FUNCTIONS:
             return Library(f"builtins.{node.id}")
         raise self.refusal(node, f"the name {node.id!r}, which the file does not define")
 
@@ -102,37 +97,44 @@ class Expressions:
         """`value.name`."""
         value = self.evaluate(node.value)
         if isinstance(value, Library):
-            return Library(library_path(f"{value.path}.{node.attr}"))
-        if isinstance(value, Value):
-            return self.tensor_attribute(node, value)
-        if isinstance(value, list | tuple) and node.attr in ("as_list", "append", "extend", "ndims", "rank", "index"):
-            return len(value) if node.attr in ("ndims", "rank") else Bound(value, node.attr)
-        if isinstance(value, dict) and node.attr in ("items", "keys", "values", "get"):
-            return Bound(value, node.attr)
-        if self.attribute is not None:
-            return self.attribute(value, node.attr)
-        raise self.refusal(node, f"the attribute {node.attr!r}")
+            path = library_path(f"{value.path}.{node.attr}")
+            return CONSTANTS[path] if path in CONSTANTS else Library(path)
+        return self.attribute(node, value, node.attr)
 
-    def tensor_attribute(self, node: ast.Attribute, value: Value) -> Any:
+    def attribute(self, node: ast.AST, value: Any, name: str) -> Any:
+        """What an object has under this name."""
+        if isinstance(value, Value | Parameter):
+            return self.tensor_attribute(value, name)
+        if isinstance(value, list | tuple) and name in ("ndims", "rank"):
+            return len(value)
+        if isinstance(value, np.ndarray) and name in ARRAY_ATTRIBUTES:
+            return getattr(value, name)
+        if any(isinstance(value, kind) and name in methods for kind, methods in METHODS.items()):
+            return Bound(value, name)
+        raise self.refusal(node, f"the attribute {name!r}")
+
+    def tensor_attribute(self, value: Value | Parameter, name: str) -> Any:
         """What a tensor has: a shape, a dtype, methods."""
-        if node.attr in ("shape", "_keras_shape"):
+        if name in ("shape", "_keras_shape"):
             return self.sizes(value)
-        if node.attr in ("dtype", "ndim"):
-            return value.dtype if node.attr == "dtype" else value.rank
-        return Bound(value, node.attr)
+        if name == "ndim":
+            return len(value.shape)
+        if name == "dtype":
+            return value.dtype if isinstance(value, Value) else self.b.layer.dtype
+        return Bound(value, name)
 
-    def sizes(self, value: Value) -> tuple[Any, ...]:
+    def sizes(self, value: Value | Parameter) -> tuple[Any, ...]:
         """The shape; what is unknown is read at run time."""
-        return tuple(self.operation("shape", value))
+        return value.shape if isinstance(value, Parameter) else tuple(self.operation("shape", value))
 
     def of_subscript(self, node: ast.Subscript) -> Any:
         """`value[key]`."""
         value, key = self.evaluate(node.value), self.evaluate(node.slice)
-        if isinstance(value, Value):
+        if isinstance(value, Value | Parameter):
             return self.operation("get_item", value, key)
         try:
             return value[key]
-        except (LookupError, TypeError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise self.refusal(node, f"the subscript {key!r}") from error
 
     def of_slice(self, node: ast.Slice) -> Any:
@@ -222,12 +224,22 @@ class Expressions:
             for one, item in zip(target.elts, items, strict=True):
                 self.assign(one, item)
         elif isinstance(target, ast.Subscript):
-            container = self.evaluate(target.value)
-            if not isinstance(container, list | dict):
+            container, key = self.evaluate(target.value), self.evaluate(target.slice)
+            fixed = isinstance(container, np.ndarray) and self.traced(value)
+            if fixed or not isinstance(container, list | dict | np.ndarray):
                 raise self.refusal(target, "an assignment into a tensor")
-            container[self.evaluate(target.slice)] = value
+            try:
+                container[key] = value
+            except (LookupError, TypeError, ValueError) as error:
+                raise self.refusal(target, str(error)) from error
+        elif isinstance(target, ast.Attribute):
+            self.set_attribute(target, self.evaluate(target.value), value)
         else:
-            raise self.refusal(target, "an assignment to an attribute")
+            raise self.refusal(target, "this assignment")
+
+    def set_attribute(self, node: ast.Attribute, subject: Any, value: Any) -> None:
+        """`subject.name = value`."""
+        raise self.refusal(node, "an assignment to an attribute")
 
     def unstacked(self, node: ast.AST, value: Any) -> list[Any]:
         """A tensor taken apart along its first axis."""
@@ -252,16 +264,14 @@ class Expressions:
             raise self.refusal(node, f"the operator {kind.__name__}")
         if self.traced(left) or self.traced(right):
             return self.operation(name, left, right)
-        if too_large(kind, left, right):
-            raise self.refusal(node, "a number or list that large")
         try:
-            return function(left, right)
-        except (TypeError, ValueError, ArithmeticError) as error:
+            return operate(kind, function, left, right)
+        except UntranslatableError as error:
             raise self.refusal(node, str(error)) from error
 
     def constant(self, node: ast.AST, value: Any) -> Any:
         """A value that must be known now."""
-        if self.traced(value):
+        if self.traced(value) or (isinstance(value, np.ndarray) and value.size != 1):
             raise self.refusal(node, "a condition on the values of a tensor")
         return value
 

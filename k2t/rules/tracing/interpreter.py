@@ -76,6 +76,25 @@ class Interpreter(Calls):
             self.execute(node.body)
         self.execute(node.orelse)
 
+    def do_with(self, node: ast.With) -> None:
+        """`with tf.name_scope(name):`; other contexts might compute something."""
+        for item in node.items:
+            called = item.context_expr.func if isinstance(item.context_expr, ast.Call) else item.context_expr
+            if not ast.unparse(called).endswith(("name_scope", "variable_scope", "device")):
+                raise self.refusal(item.context_expr, "this context")
+        self.execute(node.body)
+
+    def do_try(self, node: ast.Try) -> None:
+        """What is done if nothing fails."""
+        self.execute([*node.body, *node.orelse, *node.finalbody])
+
+    def do_assert(self, node: ast.Assert) -> None:
+        """Nothing: it checks."""
+
+    def do_raise(self, node: ast.Raise) -> None:
+        """The code refuses its arguments."""
+        raise self.refusal(node, "the code raises an error, which")
+
     def do_functiondef(self, node: ast.FunctionDef) -> None:
         """A local function."""
         self.names[node.name] = Closure(node, self.names)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-# Code from a file is hostile: no loop and no number grows beyond these.
+import numpy as np
+
+# Code from a file is hostile: it ends after so many steps.
 MAX_STEPS = 100_000
-MAX_BITS = 256
-MAX_ITEMS = 10_000
 
 OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
     ast.Add: ("add", operator.add),
@@ -38,20 +39,26 @@ IDENTITY: dict[type[ast.AST], Callable[..., Any]] = {
     ast.In: lambda item, items: item in items,
     ast.NotIn: lambda item, items: item not in items,
 }
-BUILTINS: dict[str, Callable[..., Any]] = {
-    "len": len,
-    "range": range,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "tuple": tuple,
-    "list": list,
-    "zip": zip,
-    "enumerate": enumerate,
-    "reversed": reversed,
-    "sorted": sorted,
-    "dict": dict,
-    "slice": slice,
+# Builtin functions that are followed in a way of their own.
+FUNCTIONS = frozenset({"isinstance", "print", "hasattr", "getattr", "super", "pow"})
+# Methods of constants that may be called: they compute, and touch nothing else.
+METHODS: dict[type[Any], frozenset[str]] = {
+    list: frozenset({"append", "as_list", "copy", "extend", "index", "insert", "pop", "reverse"}),
+    tuple: frozenset({"as_list", "index"}),
+    dict: frozenset({"copy", "get", "items", "keys", "pop", "setdefault", "update", "values"}),
+    str: frozenset({"endswith", "lower", "startswith", "upper"}),
+    np.ndarray: frozenset({"astype", "copy", "flatten", "max", "mean", "min", "reshape", "sum", "tolist", "transpose"}),
+    np.generic: frozenset({"astype", "item"}),
+}
+ARRAY_ATTRIBUTES = frozenset({"T", "dtype", "ndim", "shape", "size"})
+DTYPES = "bool int8 uint8 int16 uint16 int32 int64 float16 float32 float64 complex64 complex128"
+# Attributes of libraries that are constants.
+CONSTANTS: dict[str, Any] = {
+    **{f"{library}.{name}": name for library in ("tf", "np", "tf.dtypes") for name in DTYPES.split()},
+    **{f"{library}.{name}": getattr(math, name) for library in ("np", "math") for name in ("pi", "e", "inf", "nan")},
+    "tf.newaxis": None,
+    "np.newaxis": None,
+    "keras.ops.newaxis": None,
 }
 # Names under which people import the libraries whose functions have translations.
 LIBRARIES = {
@@ -97,17 +104,6 @@ class Bound:
 
     subject: Any
     name: str
-
-
-def too_large(kind: type[ast.AST], left: Any, right: Any) -> bool:
-    """Whether an operation on constants would grow without bound."""
-    if kind is ast.Pow and isinstance(left, int) and isinstance(right, int):
-        return left.bit_length() * max(right, 1) > MAX_BITS
-    if kind is ast.Mult:
-        sizes = [len(item) for item in (left, right) if isinstance(item, list | tuple | str)]
-        counts = [item for item in (left, right) if isinstance(item, int)]
-        return bool(sizes and counts and sizes[0] * abs(counts[0]) > MAX_ITEMS)
-    return False
 
 
 def library_path(path: str) -> str:
