@@ -86,6 +86,8 @@ def kind_of(entry: Entry) -> str:
     return f"ops.{kind}" if "ops" in module.split(".") else str(kind)
 
 
+# Layers of Keras 3 whose configuration does not say whether they are trainable.
+SHORT_CONFIGS = frozenset({"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "HashedCrossing"})
 # Layers that are exported under another name than their class's, after which an archive names their folder.
 CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
@@ -201,8 +203,9 @@ class _Reader:
     def with_module(self, entry: Entry) -> Entry:
         """A layer of a Functional model; HDF5 of Keras 3 does not tell `ops.Add` from the layer, which is trainable."""
         config = entry.get("config")
-        is_operation = self.era.version >= (3,) and isinstance(config, dict) and "trainable" not in config
-        return {"module": "keras.ops", **entry} if is_operation and not is_model(entry) else entry
+        unsaid = isinstance(config, dict) and "trainable" not in config and entry.get("class_name") not in SHORT_CONFIGS
+        is_operation = self.era.version >= (3,) and unsaid and not is_model(entry)
+        return {"module": "keras.ops", **entry} if is_operation else entry
 
     def sequential(self, name: str, entry: Entry, entries: list[Entry]) -> tuple[Graph, tuple[Layer, ...]]:
         """A Sequential model: one layer after the other, the first on an input that may only be implied."""
