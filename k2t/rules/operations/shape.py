@@ -6,18 +6,29 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from k2t.errors import UntranslatableError
 from k2t.program import Axes, Axis, Index, Permutation, Size, Value
 from k2t.rules.base import broadcast
 from k2t.rules.builder import Builder
 from k2t.rules.core import concatenate as join
 from k2t.rules.core import reshape as reshape_to
-from k2t.rules.operations.base import is_tensor, normal_axes, operation, size_product
+from k2t.rules.operations.base import (
+    call,
+    is_tensor,
+    normal_axes,
+    normal_axis,
+    operation,
+    real,
+    replaced,
+    size_product,
+    tensor,
+)
+from k2t.rules.operations.creation import known
 
-
-def known(size: Any) -> int | None:
-    """A size as the shape keeps it: run-time numbers and -1 are unknown."""
-    return None if is_tensor(size) or size in (None, -1) else int(size)
+_X = real(None, 4, 3)
+_IMAGE = real(None, 5, 4, 3)
 
 
 @operation("shape")
@@ -39,7 +50,10 @@ def ndim(b: Builder, x: Value) -> int:
     return x.rank
 
 
-@operation("reshape")
+@operation(
+    "reshape",
+    examples=[call(_X, (-1, 12)), call(_X, (-1, 3)), call(real(None, None, 6), (-1, 3, 2)), call(_X, (2, 6, -1))],
+)
 def reshape(b: Builder, x: Value, newshape: Sequence[Any]) -> Value:
     """.reshape in Keras's order of elements; a -1 that stands for the batch is told apart from one that does not."""
     sizes = [newshape] if isinstance(newshape, int) else list(newshape)
@@ -57,7 +71,7 @@ def reshape(b: Builder, x: Value, newshape: Sequence[Any]) -> Value:
     return b.call(".reshape", x, *entries, shape=tuple(known(item) for item in entries), layout="keras")
 
 
-@operation("expand_dims")
+@operation("expand_dims", examples=[call(_X, 1), call(_X, -1), call(_X, (0, 2)), call(_IMAGE, 3)])
 def expand_dims(b: Builder, x: Value, axis: Any) -> Value:
     """.unsqueeze, one axis after another."""
     axes = [axis] if isinstance(axis, int) else list(axis)
@@ -67,7 +81,9 @@ def expand_dims(b: Builder, x: Value, axis: Any) -> Value:
     return x
 
 
-@operation("squeeze")
+@operation(
+    "squeeze", examples=[call(real(None, 1, 3), 1), call(real(None, 1, 3, 1)), call(real(None, 1, 3, 1), (1, -1))]
+)
 def squeeze(b: Builder, x: Value, axis: Any = None) -> Value:
     """.squeeze of axes of size 1."""
     axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normal_axes(axis, x.rank)
@@ -78,7 +94,7 @@ def squeeze(b: Builder, x: Value, axis: Any = None) -> Value:
     return b.call(".squeeze", x, where, shape=result, layout="keras")
 
 
-@operation("transpose")
+@operation("transpose", examples=[call(_X, (0, 2, 1)), call(_X), call(_IMAGE, (0, 3, 1, 2)), call(real(None, 4))])
 def transpose(b: Builder, x: Value, axes: Sequence[int] | None = None) -> Value:
     """.permute; the axes reversed where none are given."""
     order = tuple(reversed(range(x.rank))) if axes is None else tuple(axis % x.rank for axis in axes)
@@ -90,7 +106,7 @@ def transpose(b: Builder, x: Value, axes: Sequence[int] | None = None) -> Value:
     return b.call(".permute", x, Permutation(order), shape=result, layout="permute")
 
 
-@operation("swapaxes")
+@operation("swapaxes", examples=[call(_X, 1, 2), call(_IMAGE, 1, -1)])
 def swapaxes(b: Builder, x: Value, axis1: int, axis2: int) -> Value:
     """.permute with two axes exchanged."""
     order = list(range(x.rank))
@@ -98,7 +114,7 @@ def swapaxes(b: Builder, x: Value, axis1: int, axis2: int) -> Value:
     return transpose(b, x, order)
 
 
-@operation("moveaxis")
+@operation("moveaxis", examples=[call(_IMAGE, 1, -1), call(_IMAGE, (1, 2), (3, 1))])
 def moveaxis(b: Builder, x: Value, source: Any, destination: Any) -> Value:
     """.permute with some axes elsewhere."""
     sources = [item % x.rank for item in ([source] if isinstance(source, int) else source)]
@@ -109,13 +125,16 @@ def moveaxis(b: Builder, x: Value, source: Any, destination: Any) -> Value:
     return transpose(b, x, order)
 
 
-@operation("concatenate")
+@operation(
+    "concatenate",
+    examples=[call([_X, real(None, 4, 3)], 1), call([_X, real(None, 4, 3)], -1), call([_X, np.ones((2, 4, 3))])],
+)
 def concatenate(b: Builder, xs: Sequence[Value], axis: int = 0) -> Value:
     """torch.cat."""
-    return join(b, list(xs), axis)
+    return join(b, [tensor(b, x) for x in xs], axis)
 
 
-@operation("stack")
+@operation("stack", examples=[call([_X, real(None, 4, 3)]), call([_X, real(None, 4, 3)], axis=-1), call([_X, _X], 1)])
 def stack(b: Builder, x: Sequence[Value], axis: int = 0) -> Value:
     """torch.stack."""
     first = broadcast(*(item.shape for item in x))
@@ -124,7 +143,7 @@ def stack(b: Builder, x: Sequence[Value], axis: int = 0) -> Value:
     return b.call("torch.stack", list(x), axis, shape=result, layout="keras", dtype=x[0].dtype)
 
 
-@operation("split")
+@operation("split", examples=[call(_IMAGE, 2, 2), call(_IMAGE, [1, 3], axis=1), call(_IMAGE, 3, -1)])
 def split(b: Builder, x: Value, indices_or_sections: Any, axis: int = 0) -> list[Value]:
     """Slices between the given indices, or so many equal ones."""
     axis %= x.rank
@@ -146,7 +165,7 @@ def take_slice(b: Builder, x: Value, axis: int, start: int | None, stop: int | N
     return b.call("[]", x, Index(items), shape=(*x.shape[:axis], slice_length(length, cut), *x.shape[axis + 1 :]))
 
 
-@operation("unstack")
+@operation("unstack", examples=[call(_X, axis=1), call(_X, axis=-1)])
 def unstack(b: Builder, x: Value, num: int | None = None, axis: int = 0) -> list[Value]:
     """Each slice along an axis."""
     axis %= x.rank
@@ -156,7 +175,17 @@ def unstack(b: Builder, x: Value, num: int | None = None, axis: int = 0) -> list
     return [get_item(b, x, (*(slice(None),) * axis, index)) for index in range(length)]
 
 
-@operation("get_item")
+@operation(
+    "get_item",
+    examples=[
+        call(_IMAGE, (slice(None), slice(1, None, 2))),
+        call(_IMAGE, (Ellipsis, 0)),
+        call(_X, (slice(None), None, 1)),
+        call(_IMAGE, (slice(None), slice(None), slice(None, None, -1))),
+        call(_X, 0),
+        call(_IMAGE, (slice(None), slice(None), slice(None), slice(0, 2))),
+    ],
+)
 def get_item(b: Builder, x: Value, key: Any) -> Value:
     """A subscript: slices, numbers, new axes, an ellipsis."""
     items = full_subscript(x, key)
@@ -214,13 +243,13 @@ def flipped_item(b: Builder, x: Value, items: list[Any]) -> Value:
     return get_item(b, flip(b, x, axes), tuple(rest))
 
 
-@operation("flip")
+@operation("flip", examples=[call(_X, 1), call(_X), call(_IMAGE, (1, 2))])
 def flip(b: Builder, x: Value, axis: Any = None) -> Value:
     """.flip."""
     return b.call(".flip", x, Axes(normal_axes(axis, x.rank)), shape=x.shape)
 
 
-@operation("tile")
+@operation("tile", examples=[call(_X, 2), call(_X, (1, 2, 3)), call(real(None, 3), (2, 1, 1))])
 def tile(b: Builder, x: Value, repeats: Any) -> Value:
     """.repeat, which is numpy's tile."""
     counts = [repeats] if isinstance(repeats, int) else list(repeats)
@@ -231,18 +260,22 @@ def tile(b: Builder, x: Value, repeats: Any) -> Value:
     return b.call(".repeat", x, *counts, shape=result, layout="keras")
 
 
-@operation("repeat")
-def repeat(b: Builder, x: Value, repeats: int, axis: int | None = None) -> Value:
+@operation("repeat", examples=[call(_X, 2, 1), call(_X, 2), call(_X, [1, 2, 0], 2)])
+def repeat(b: Builder, x: Value, repeats: Any, axis: int | None = None) -> Value:
     """.repeat_interleave."""
-    if axis is None or not isinstance(repeats, int):
-        raise UntranslatableError("repeat without an axis, or with several counts")
-    axis %= x.rank
+    if axis is None:
+        x, axis = b.call(".flatten", x, shape=(size_product(x.shape),), layout="keras"), 0
+    axis = normal_axis(axis, x.rank)
     length = x.shape[axis]
-    result = (*x.shape[:axis], None if length is None else length * repeats, *x.shape[axis + 1 :])
-    return b.call(".repeat_interleave", x, repeats, dim=Axis(axis), shape=result)
+    if isinstance(repeats, int):
+        result = replaced(x.shape, axis, None if length is None else length * repeats)
+        return b.call(".repeat_interleave", x, repeats, dim=Axis(axis), shape=result)
+    counts = tensor(b, np.asarray(repeats), "repeats")
+    result = replaced(x.shape, axis, int(np.sum(repeats)) if np.size(repeats) == length else None)
+    return b.call(".repeat_interleave", x, counts, dim=axis, shape=result, layout="keras")
 
 
-@operation("broadcast_to")
+@operation("broadcast_to", examples=[call(real(1, 3), (4, 3)), call(real(3), (2, 4, 3))])
 def broadcast_to(b: Builder, x: Value, shape: Sequence[Any]) -> Value:
     """.expand."""
     sizes = [-1 if item is None else item for item in shape]
