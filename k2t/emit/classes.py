@@ -9,6 +9,7 @@ import libcst as cst
 
 from k2t.emit import syntax
 from k2t.emit.forward import Forward, Line, input_arguments
+from k2t.emit.weights import entry
 from k2t.graph import map_structure
 from k2t.program import Block, Code, Module, Op, Parameter, Value, values
 
@@ -196,9 +197,10 @@ def constant(value: Any) -> cst.BaseExpression:
 
 def parameter(item: Parameter) -> cst.SimpleStatementLine:
     """`self.name = nn.Parameter(…)` or a buffer."""
-    zeros = syntax.call(syntax.dotted("torch.zeros"), [syntax.literal(size) for size in item.shape], {})
-    if not item.shape:
-        zeros = syntax.call(syntax.dotted("torch.zeros"), [syntax.tuple_of([])], {})
+    sizes = [syntax.literal(size) for size in item.shape] or [syntax.tuple_of([])]
+    stored = entry(item.name, item.weight).dtype
+    options = {} if "float" in stored else {"dtype": syntax.dotted(f"torch.{stored}")}
+    zeros = syntax.call(syntax.dotted("torch.zeros"), sizes, options)
     if item.weight.buffer:
         return syntax.expression(
             syntax.call(syntax.dotted("self.register_buffer"), [syntax.literal(item.name), zeros], {})

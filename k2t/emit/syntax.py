@@ -10,21 +10,22 @@ import libcst as cst
 
 PRECEDENCE: dict[type[cst.CSTNode], int] = {
     cst.Comparison: 1,
-    cst.BinaryOperation: 3,
-    cst.UnaryOperation: 5,
+    cst.UnaryOperation: 8,
 }
 BINARY: dict[str, tuple[int, type[cst.BaseBinaryOp]]] = {
     "|": (2, cst.BitOr),
-    "^": (2, cst.BitXor),
-    "&": (2, cst.BitAnd),
-    "+": (3, cst.Add),
-    "-": (3, cst.Subtract),
-    "*": (4, cst.Multiply),
-    "/": (4, cst.Divide),
-    "//": (4, cst.FloorDivide),
-    "%": (4, cst.Modulo),
-    "@": (4, cst.MatrixMultiply),
-    "**": (6, cst.Power),
+    "^": (3, cst.BitXor),
+    "&": (4, cst.BitAnd),
+    "<<": (5, cst.LeftShift),
+    ">>": (5, cst.RightShift),
+    "+": (6, cst.Add),
+    "-": (6, cst.Subtract),
+    "*": (7, cst.Multiply),
+    "/": (7, cst.Divide),
+    "//": (7, cst.FloorDivide),
+    "%": (7, cst.Modulo),
+    "@": (7, cst.MatrixMultiply),
+    "**": (9, cst.Power),
 }
 COMPARE: dict[str, type[cst.BaseCompOp]] = {
     "<": cst.LessThan,
@@ -35,7 +36,7 @@ COMPARE: dict[str, type[cst.BaseCompOp]] = {
     "!=": cst.NotEqual,
 }
 UNARY: dict[str, type[cst.Minus] | type[cst.BitInvert]] = {"-": cst.Minus, "~": cst.BitInvert}
-ATOM = 9
+ATOM = 10
 Expression = TypeVar("Expression", bound=cst.BaseExpression | cst.BaseAssignTargetExpression)
 
 
@@ -88,12 +89,15 @@ def binary(operator: str, left: cst.BaseExpression, right: cst.BaseExpression) -
         target = cst.ComparisonTarget(COMPARE[operator](), grouped(right, 2))
         return cst.Comparison(grouped(left, 2), [target])
     level, kind = BINARY[operator]
-    return cst.BinaryOperation(grouped(left, level), kind(), grouped(right, level + 1))
+    from_the_right = operator == "**"
+    return cst.BinaryOperation(
+        grouped(left, level + from_the_right), kind(), grouped(right, level + (not from_the_right))
+    )
 
 
 def unary(operator: str, operand: cst.BaseExpression) -> cst.BaseExpression:
     """`operator operand`."""
-    return cst.UnaryOperation(UNARY[operator](whitespace_after=cst.SimpleWhitespace("")), grouped(operand, 5))
+    return cst.UnaryOperation(UNARY[operator](whitespace_after=cst.SimpleWhitespace("")), grouped(operand, 8))
 
 
 def subscript(subject: cst.BaseExpression, items: Sequence[Any]) -> cst.Subscript:
