@@ -158,7 +158,7 @@ def test_a_right_module_agrees_in_both_dtypes_and_in_every_layer(tiny: tuple[Pat
     parity = verify(*tiny)
     assert parity.ok
     assert [row.name for row in parity.layers] == ["stem/conv", "stem/bn", "stem", "pool"]
-    assert [row.kind for row in parity.outputs] == ["output", "logits"]
+    assert [(row.name, row.kind) for row in parity.outputs] == [("scores", "output"), ("scores", "logits")]
     assert parity.max_error < 1e-14
     assert all(0 < row.float32 < 1e-5 for row in parity.outputs if row.float32 is not None)
     assert parity.layers[0].shape[-1] == 4
@@ -401,18 +401,11 @@ def test_models_of_keras_1_have_a_reference(name: str) -> None:
     assert 0 < difference(narrow, wide)[0] < 1e-5
 
 
-def test_a_layer_that_fetches_code_is_refused(keras: Any, tmp_path: Path) -> None:
-    layer = {"class_name": "TFSMLayer", "config": {"name": "saved", "filepath": "/tmp/model"}}
-    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}, "keras_version": "3.0"}
-    (tmp_path / "model.json").write_text(json.dumps(model))
-    with pytest.raises(K2TError, match=r"saved \(TFSMLayer holds code\)"):
-        keras_reference(tmp_path / "model.json", weights=tmp_path / "model.json")
-
-
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
         ({"class_name": "TFOpLambda", "config": {"name": "op", "function": "io.write_file"}}, "calls tf.io.write_file"),
+        ({"class_name": "TFSMLayer", "config": {"name": "op", "filepath": "model"}}, "TFSMLayer holds code"),
         ({"class_name": "Popen", "module": "subprocess", "config": {"name": "op"}}, "subprocess.Popen"),
         (
             {"class_name": "TensorFlowOpLayer", "config": {"name": "op", "node_def": 'op: "WriteFile"'}},
@@ -453,11 +446,12 @@ def test_what_no_library_computes_any_more_is_refused() -> None:
 
 
 def test_missing_files_and_weights_are_clear_errors(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match="no such file"):
+    with pytest.raises(ReadError, match=r"model\.h5"):
         keras_reference(tmp_path / "model.h5")
-    (tmp_path / "model.json").write_text('{"class_name": "Sequential", "config": []}')
+    dense = {"class_name": "Dense", "config": {"name": "dense", "units": 2, "batch_input_shape": [None, 3]}}
+    (tmp_path / "model.json").write_text(json.dumps({"class_name": "Sequential", "config": [dense]}))
     with pytest.raises(ReadError, match="--weights"):
         keras_reference(tmp_path / "model.json")
     (tmp_path / "text.h5").write_text("not a model")
-    with pytest.raises(ReadError, match="not a Keras model"):
+    with pytest.raises(ReadError, match=r"text\.h5"):
         keras_reference(tmp_path / "text.h5")

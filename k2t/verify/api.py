@@ -75,11 +75,12 @@ def verify(
         step("running the module")
         actual = {each: candidate.run([spec.name for spec in specs], arrays, each) for each in wanted}
         step("comparing")
+        labels = [port.name for port in candidate.outputs]
         layers = list(layer_rows(actual, expected, reference.kinds))
         return Parity(
             str(net),
             source if isinstance(source, str) else str(getattr(source, "name", source)),
-            (*output_rows(actual, expected), *(row for row in layers if row.kind == "logits")),
+            (*output_rows(actual, expected, labels), *(row for row in layers if row.kind == "logits")),
             tuple(row for row in layers if row.kind != "logits"),
             reference.label,
             device,

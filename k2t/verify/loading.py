@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 
 from k2t.errors import K2TError, ReadError
-from k2t.graph import Graph
+from k2t.graph import Source
+from k2t.read import read
 from k2t.verify import config as configs
 from k2t.verify.quirks import as_they_computed, refuse_lost
 from k2t.verify.reference import KerasReference, Library, library, named
@@ -38,10 +39,11 @@ def keras_reference(source: Any, weights: str | Path | None = None, run_source: 
     if hasattr(source, "to_json") and hasattr(source, "get_weights"):
         return _live(source)
     path = Path(source)
-    if not path.exists():
-        raise ReadError(f"{path}: no such file")
-    kind, content, version = sniff(path)
-    file = ModelFile(path, kind, _decode(content, path), Path(weights) if weights else None, run_source)
+    if path.is_dir():
+        raise K2TError(f"{path}: a SavedModel has no Keras reference; verify against the .keras or .h5 of the model")
+    model = read(path, weights=weights)  # refuses what is damaged or hostile before a library sees it
+    kind, config, version = sniff(path)
+    file = ModelFile(path, kind, config, Path(weights) if weights else None, run_source, model)
     if kind == "json" and file.weights is None:
         raise ReadError(f"{path}: an architecture has no weights: name them with --weights")
     found = library(legacy=not version or version[0] in "12")  # Keras Core, the first Keras 3, called itself 0.1
@@ -61,6 +63,7 @@ class ModelFile:
         config: the decoded configuration.
         weights: a file with the weights, None where `path` has them.
         run_source: whether code in the file may run.
+        source: the model as k2t reads it, for what old releases meant.
     """
 
     path: Path
@@ -68,39 +71,28 @@ class ModelFile:
     config: Any
     weights: Path | None
     run_source: bool
+    source: Source
 
 
-def sniff(path: Path) -> tuple[str, str, str]:
-    """(`keras`, `h5` or `json`; the configuration's text; the Keras version or "") by the file's content."""
-    if path.is_dir():
-        raise K2TError(f"{path}: a SavedModel has no Keras reference; verify against the .keras or .h5 of the model")
+def sniff(path: Path) -> tuple[str, Any, str]:
+    """(`keras`, `h5` or `json`; the configuration; the Keras version or "") by the file's content."""
     if h5py.is_hdf5(path):
         with h5py.File(path) as file:
             groups = [file] + ([file["model_weights"]] if "model_weights" in file else [])
             version = next((text(g.attrs["keras_version"]) for g in groups if "keras_version" in g.attrs), "")
-            if "model_config" not in file.attrs:
-                raise ReadError(f"{path}: holds weights only: give the architecture, and this file with --weights")
-            return "h5", text(file.attrs["model_config"]), version
+            return "h5", json.loads(text(file.attrs["model_config"])), version
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             version = json.loads(archive.read("metadata.json")).get("keras_version", "3")
-            return "keras", archive.read("config.json").decode(), str(version)
-    content = path.read_text("utf-8", errors="replace")
-    config = _decode(content, path)
-    newest = "3" if isinstance(config, dict) and "registered_name" in config else ""  # Keras 3 writes no version
-    return "json", content, str(config.get("keras_version", newest)) if isinstance(config, dict) else ""
+            return "keras", json.loads(archive.read("config.json")), str(version)
+    config = json.loads(path.read_text("utf-8"))
+    newest = "3" if "registered_name" in config else ""  # Keras 3 writes no version
+    return "json", config, str(config.get("keras_version", newest))
 
 
 def text(value: Any) -> str:
     """An HDF5 attribute, bytes or str."""
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _decode(content: str, path: Path) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError as error:
-        raise ReadError(f"{path}: not a Keras model: {error}") from error
 
 
 def _live(model: Any) -> KerasReference:
@@ -161,38 +153,35 @@ def _flat(found: Library, file: ModelFile) -> Callable[[str], Any]:
 
     What it cannot open is rebuilt layer by layer.
     """
-    from k2t.read import read
-
-    weights = file.weights or file.path
+    weights, graph = file.weights or file.path, file.source.graph
 
     def build(dtype: str) -> Any:
-        source = read(file.path, weights=file.weights)
-        refuse_lost(source.graph)
+        refuse_lost(graph, str(file.path))
         made = configs.with_dtype(configs.for_tf_keras(copy.deepcopy(file.config)), dtype)
         with named(weights, "model.h5") as link:
             try:
                 model = found.keras.models.model_from_json(json.dumps(made))
                 model.load_weights(link)
             except Exception as error:
-                model = _rebuilt(found, source.graph, Path(link), dtype, error)
-        if source.backend == "theano":
+                model = _rebuilt(found, file, Path(link), dtype, error)
+        if file.source.backend == "theano":
             flip_kernels(model)
-        as_they_computed(model, source.graph)
+        as_they_computed(model, graph)
         return model
 
     return build
 
 
-def _rebuilt(found: Library, graph: Graph, weights: Path, dtype: str, error: Exception) -> Any:
+def _rebuilt(found: Library, file: ModelFile, weights: Path, dtype: str, error: Exception) -> Any:
     """The model from the graph that k2t reads."""
     from k2t.verify.rebuild import load_weights, rebuild
 
     try:
-        model = rebuild(found.keras, graph, dtype)
+        model = rebuild(found.keras, file.source.graph, dtype)
         load_weights(model, weights)
     except Exception as second:
         raise K2TError(
-            f"{found.label} cannot open the model ({_reason(error)}), and it cannot be rebuilt: {_reason(second)}"
+            f"{file.path}: {found.label} cannot open it ({_reason(error)}), and it cannot be rebuilt: {_reason(second)}"
         ) from second
     return model
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -172,16 +172,22 @@ def compare(
     return Row(name, kind, shape, errors.get("float64"), errors.get("float32"), 0.0 if overflow else keras_error)
 
 
-def output_rows(actual: dict[Dtype, Trace], expected: dict[Dtype, Trace]) -> Iterable[Row]:
-    """Outputs by name where the names agree, else by position; then the logits."""
+def output_rows(actual: dict[Dtype, Trace], expected: dict[Dtype, Trace], labels: Sequence[str] = ()) -> Iterable[Row]:
+    """Outputs by name where the names agree, else by position; then the logits.
+
+    Args:
+        labels: what to call the outputs, where they have a position only.
+    """
     for kind in ("outputs", "logits"):
         wanted = {dtype: getattr(trace, kind) for dtype, trace in expected.items()}
         given = {dtype: _renamed(getattr(trace, kind), wanted["float64"]) for dtype, trace in actual.items()}
         if kind == "logits" and not any(given.values()):
             continue
+        shown = dict(zip(wanted["float64"], labels, strict=False))
         for name in wanted["float64"]:
             arrays = {dtype: arrays[name] for dtype, arrays in given.items() if name in arrays}
-            yield compare(name, kind.rstrip("s") if kind == "outputs" else kind, arrays, _column(wanted, name))
+            label = shown.get(name, name) if name.isdigit() else name
+            yield compare(label, kind.rstrip("s") if kind == "outputs" else kind, arrays, _column(wanted, name))
         for name in next(iter(given.values())).keys() - wanted["float64"].keys():
             yield Row(name, kind, (), problem="the reference has no such output")
 

@@ -13,7 +13,7 @@ LOST = {"theano_same", "cntk_same", "theano_bilinear"}
 TF1_BILINEAR = "keras2_tf1_bilinear"
 
 
-def refuse_lost(graph: Graph) -> None:
+def refuse_lost(graph: Graph, path: str) -> None:
     """Refuse a model of which no reference can be had.
 
     Args:
@@ -29,7 +29,7 @@ def refuse_lost(graph: Graph) -> None:
         if isinstance(value, str) and value in LOST
     ]
     if found:
-        raise K2TError(f"{graph.name}: no library computes any more what the old backend did: {', '.join(found)}")
+        raise K2TError(f"{path}: no library computes any more what the old backend did: {', '.join(found)}")
 
 
 def as_they_computed(model: Any, graph: Graph) -> None:

@@ -146,7 +146,7 @@ def _variables(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         if graph_of(layer) is not None:
             yield from _variables(layer, f"{prefix}{layer.name}/")
         else:
-            floats = (variable for variable in layer.weights if "float" in str(variable.dtype))
+            floats = (variable for variable in getattr(layer, "weights", ()) if "float" in str(variable.dtype))
             yield from ((f"{prefix}{layer.name}", variable) for variable in floats)
 
 
@@ -164,7 +164,8 @@ def _torch_step(
     for output, direction, port in zip(outputs, directions, candidate.outputs, strict=True):
         ordered = direction.transpose(port.permute) if port.permute else direction
         loss = loss + (output * torch.from_numpy(np.ascontiguousarray(ordered))).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    if loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]
     found = {}
     for key, tensor in (*model.named_parameters(), *model.named_buffers()):
         gradient = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
