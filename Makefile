@@ -28,7 +28,7 @@ readme: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[verify,test]"
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable ".[verify,test]"
 	@touch $@
 
 .PHONY: demo test lint format readme
