@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
 from math import prod
 from typing import Any
 
@@ -12,11 +11,10 @@ import numpy as np
 from k2t.errors import UntranslatableError
 from k2t.graph import Array
 from k2t.program import Module, Size, Value, Variable, Weight
-from k2t.rules.base import Example, example, rule, size
+from k2t.rules.attention_masks import Seen, mask_of
+from k2t.rules.base import Example, example, require, rule, size
 from k2t.rules.builder import Builder
 from k2t.rules.normalization import inverse, permuted
-
-ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class Heads:
         key_value: number of heads of keys and values.
         key_size, value_size: features of one head.
         outputs: features of the output.
+        penalty: what is added to the scores of hidden values; None, as in Keras 3: these do not count at all.
     """
 
     query: int
@@ -38,6 +37,7 @@ class Heads:
     bias: bool
     gate: bool
     dropout: float
+    penalty: float | None = None
 
 
 def into_heads(array: Array) -> Array:
@@ -110,8 +110,11 @@ def torch_module(b: Builder, made: Projections, heads: Heads, features: tuple[in
     return b.module("nn.MultiheadAttention", features[0], heads.query, weights=weights, batch_first=True, **options)
 
 
-def local_module(b: Builder, made: Projections, heads: Heads, features: tuple[int, int, int], call: str) -> Module:
+def local_module(
+    b: Builder, made: Projections, heads: Heads, features: tuple[int, int, int], scores: bool, masked: bool
+) -> Module:
     """The local class, which has all options of Keras."""
+    call = "MultiHeadAttentionWithScores" if scores else "MultiHeadAttention"
     weights: dict[str, Weight | None] = {}
     for name, (kernel, bias) in made.items():
         weights[f"{name}.weight"] = b.weight(kernel, transform=out_of_heads if name == "output" else into_heads)
@@ -120,71 +123,9 @@ def local_module(b: Builder, made: Projections, heads: Heads, features: tuple[in
     options |= {} if heads.bias else {"bias": False}
     options |= {"gate": True} if heads.gate else {}
     options |= {"dropout": heads.dropout} if heads.dropout else {}
+    options |= {"penalty": heads.penalty} if masked and heads.penalty else {}
     sizes = heads.key_size, heads.value_size
     return b.module(call, features, heads.query, sizes, prod(heads.outputs), weights=weights, **options)
-
-
-def every(b: Builder, masks: list[Value]) -> Value | None:
-    """All masks joined by and."""
-    return reduce(lambda first, second: b.call("&", first, second, layout="keras"), masks) if masks else None
-
-
-def over_queries(b: Builder, mask: Value) -> Value:
-    """(N, T) -> (N, 1, T, 1)."""
-    shape = (mask.shape[0], 1, mask.shape[1], 1)
-    return b.call("[]", mask, (ALL, None, ALL, None), shape=shape, layout="keras")
-
-
-def over_values(b: Builder, mask: Value) -> Value:
-    """(N, S) -> (N, 1, 1, S)."""
-    return b.call("[]", mask, (ALL, None, None), shape=(mask.shape[0], 1, 1, mask.shape[1]), layout="keras")
-
-
-def over_heads(b: Builder, mask: Value) -> Value:
-    """(N, T, S) -> (N, 1, T, S), as booleans."""
-    if mask.dtype != "bool":
-        mask = b.call(".bool", mask, dtype="bool", layout="keras")
-    if mask.rank == 4:
-        return mask
-    if mask.rank != 3:
-        raise UntranslatableError(f"attention_mask must have the shape (N, T, S), has {mask.shape}")
-    return b.call("[]", mask, (ALL, None), shape=(mask.shape[0], 1, *mask.shape[1:]), layout="keras")
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What may be seen: masks of a call, each None or a value; causality; a window."""
-
-    query: Value | None = None
-    value: Value | None = None
-    key: Value | None = None
-    attention: Value | None = None
-    causal: bool = False
-    window: int | None = None
-
-    @property
-    def only_causal(self) -> bool:
-        """Whether causality is all."""
-        return self.causal and not (self.query or self.value or self.key or self.attention or self.window)
-
-
-def mask_of(b: Builder, seen: Seen, query: Value, value: Value) -> Value | None:
-    """One mask (N or 1, 1, T, S), True where a query may see a value."""
-    others = [mask for mask in (seen.value, seen.key) if mask]
-    masks: list[Value] = []
-    if seen.query and others:
-        shape = (query.shape[0], 1, query.shape[1], value.shape[1])
-        masks = [b.call("pair_mask", seen.query, others.pop(0), shape=shape, dtype="bool", layout="keras")]
-    elif seen.query:
-        masks = [over_queries(b, seen.query)]
-    masks += [over_values(b, mask) for mask in others]
-    masks += [over_heads(b, seen.attention)] if seen.attention else []
-    square = (query.shape[1], value.shape[1])
-    if seen.causal:
-        masks.append(b.call("causal_mask", query, value, shape=square, dtype="bool", layout="keras"))
-    if seen.window:
-        masks.append(b.call("window_mask", query, value, seen.window, shape=square, dtype="bool", layout="keras"))
-    return every(b, masks)
 
 
 def attend(b: Builder, inputs: tuple[Value, Value, Value], heads: Heads, seen: Seen, scores: bool) -> Any:
@@ -200,15 +141,15 @@ def attend(b: Builder, inputs: tuple[Value, Value, Value], heads: Heads, seen: S
         y = b.value(shape, query.dtype)
         b.calls(torch_module(b, made, heads, features), *inputs, outputs=(y, None), need_weights=False)
         return y
-    if scores or (heads.dropout and mask is not None):
-        module = local_module(b, made, heads, features, "MultiHeadAttentionWithScores")
-        y = b.value(shape, query.dtype)
-        weights = b.value((query.shape[0], heads.query, query.shape[1], value.shape[1]), query.dtype)
-        b.calls(module, *inputs, *([mask] if mask else []), outputs=(y, weights if scores else None))
-        return (y, weights) if scores else y
-    module = local_module(b, made, heads, features, "MultiHeadAttention")
+    explicit = scores or (heads.dropout > 0 and mask is not None and heads.penalty is None)
+    module = local_module(b, made, heads, features, explicit, mask is not None)
     options: dict[str, Any] = {"mask": mask} if mask else {"causal": True} if seen.causal else {}
-    return b.call(module, *inputs, shape=shape, dtype=query.dtype, layout="keras", **options)
+    if not explicit:
+        return b.call(module, *inputs, shape=shape, dtype=query.dtype, layout="keras", **options)
+    y = b.value(shape, query.dtype)
+    weights = b.value((query.shape[0], heads.query, query.shape[1], value.shape[1]), query.dtype)
+    b.calls(module, *inputs, outputs=(y, weights if scores else None), **options)
+    return (y, weights) if scores else y
 
 
 def to_sequences(b: Builder, x: Value, axes: tuple[int, ...]) -> Value:
@@ -303,6 +244,7 @@ def multi_head_attention(
     flash_attention: bool | None = None,
     use_gate: bool = False,
     seed: int | None = None,
+    softmax_robust_masking: bool | None = None,
     query: Value | None = None,
     value: Value | None = None,
     key: Value | None = None,
@@ -318,7 +260,9 @@ def multi_head_attention(
     query = tensors[0]
     outputs = [size(query, -1)] if output_shape is None else output_shape
     outputs = (outputs,) if isinstance(outputs, int) else tuple(outputs)
-    heads = Heads(num_heads, num_heads, key_dim, value_dim or key_dim, outputs, use_bias, use_gate, dropout)
+    require(softmax_robust_masking, (None, False), "softmax_robust_masking")  # False: Keras 2 adds to hidden scores
+    penalty = -1e9 if softmax_robust_masking is False else None
+    heads = Heads(num_heads, num_heads, key_dim, value_dim or key_dim, outputs, use_bias, use_gate, dropout, penalty)
     seen = Seen(query_mask, value_mask, key_mask, attention_mask, use_causal_mask, sliding_window)
     axes = [attention_axes] if isinstance(attention_axes, int) else attention_axes or range(1, query.rank - 1)
     if query.rank != 3:

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 class MultiHeadAttention(nn.Module):
     """Attention of `heads` heads of their own sizes.
 
-    A query that may see nothing at all gets the mean of all values, as in Keras.
+    Keras 2 adds a `penalty` to the scores of hidden values. In Keras 3 these do not count, and a query that may see
+    nothing at all gets the mean of all values.
     """
 
     def __init__(
@@ -21,12 +22,14 @@ class MultiHeadAttention(nn.Module):
         bias: bool = True,
         gate: bool = False,
         dropout: float = 0.0,
+        penalty: float | None = None,
     ) -> None:
         """Sizes of query, key and value; of a head's key and value; of the output."""
         super().__init__()
         self.heads = heads
         self.kv_heads = kv_heads or heads
         self.dropout = dropout
+        self.penalty = penalty
         query, key, value = inputs
         self.query = nn.Linear(query, heads * sizes[0], bias=bias)
         self.key = nn.Linear(key, self.kv_heads * sizes[0], bias=bias)
@@ -57,7 +60,8 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor:
         q, k, v = self.project(query, key, value)
         if mask is not None:
-            mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, torch.finfo(q.dtype).min)
+            hidden = torch.finfo(q.dtype).min if self.penalty is None else self.penalty
+            mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, hidden)
         dropout = self.dropout if self.training else 0.0
         return self.merge(F.scaled_dot_product_attention(q, k, v, mask, dropout, causal), query)
 
@@ -70,11 +74,13 @@ class MultiHeadAttentionWithScores(MultiHeadAttention):
     ) -> tuple[Tensor, Tensor]:
         q, k, v = self.project(query, key, value)
         scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
-        if mask is not None:
+        if mask is None:
+            weights = F.softmax(scores, dim=-1)
+        elif self.penalty is None:
             scores = scores.masked_fill(~mask, torch.finfo(q.dtype).min)
-        weights = F.softmax(scores, dim=-1)
-        if mask is not None:
-            weights = weights.masked_fill(~mask, 0)
+            weights = F.softmax(scores, dim=-1).masked_fill(~mask, 0)
+        else:
+            weights = F.softmax(scores + self.penalty * ~mask, dim=-1)
         dropped = F.dropout(weights, self.dropout, self.training)
         return self.merge(dropped @ v, query), weights
 
