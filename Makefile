@@ -22,6 +22,16 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Speed and memory, against the budgets that each script states.
+bench: $(READY)
+	$(BIN)/python tests/benchmarks/length.py
+	$(BIN)/python tests/benchmarks/memory.py
+	$(BIN)/python tests/benchmarks/inference.py
+
+# Every network of keras.applications, with random weights.
+applications: $(READY)
+	$(BIN)/python tests/applications.py
+
 # Writes the parts of README.md that are made from the project.
 readme: $(READY)
 	$(BIN)/python tests/readme.py
@@ -31,4 +41,4 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable ".[verify,test]"
 	@touch $@
 
-.PHONY: demo test lint format readme
+.PHONY: demo test lint format bench applications readme
