@@ -84,6 +84,7 @@ class Layer:
         graph: the graph of a nested model, else None.
         path: where an archive keeps its weights, relative to the model around it (`layers/dense_1`).
         weights: for a layer of the outermost model, what the file holds for it.
+        keras_2: whether it means what it meant before Keras 3, where the configuration is silent: how masks merge.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Layer:
     graph: Graph | None = None
     path: str = ""
     weights: Weights | None = None
+    keras_2: bool = False
 
 
 @dataclass(frozen=True)

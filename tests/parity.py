@@ -97,9 +97,9 @@ def inputs_of(example: Example, size: int, batch: int) -> list[np.ndarray]:
         return [rng.integers(0, example.integers, (batch, *s)).astype("int32") for s in shapes_of(example, size)]
     arrays = [rng.normal(0, 1, (batch, *s)) for s in shapes_of(example, size)]
     if example.mask:
-        for array in arrays[: len(arrays) - example.states]:
-            array[0, -2:] = 0
-            array[-1, 1] = 0
+        for i, array in enumerate(arrays[: len(arrays) - example.states]):
+            array[0, -2 - i :] = 0
+            array[-1, 1 + i] = 0
             array[1, :1] = 0
             array[1:-1] = 0
     return arrays

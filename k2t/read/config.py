@@ -145,7 +145,7 @@ class _Reader:
         if kind == "Lambda":
             options = recovered(options)
         options = {key: self.option(key, value, f"{name}.{key}") for key, value in options.items()}
-        layer = Layer(name, kind, options, dtype or "float32", trainable)
+        layer = Layer(name, kind, options, dtype or "float32", trainable, keras_2=self.era.before_keras_3)
         self.origins[layer] = _Origin(entry["class_name"], entry.get("shared_object_id"))
         return layer
 

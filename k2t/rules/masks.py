@@ -30,3 +30,13 @@ def as_column(b: Builder, mask: Value, rank: int) -> Value:
     """The mask with axes of size 1 behind, up to `rank`."""
     index = (..., *[None] * (rank - mask.rank))
     return b.call("[]", mask, index, shape=(*mask.shape, *[1] * (rank - mask.rank)), dtype="bool", layout="keras")
+
+
+def mask_of(b: Builder, x: Value) -> Value:
+    """The mask that `x` carries, or one that is True everywhere."""
+    if x.mask is not None:
+        return x.mask
+    index = (slice(None), slice(None), *([0] * (x.rank - 2)))
+    first = b.call("[]", x, index, shape=x.shape[:2], layout="keras")
+    mask: Value = call_operation(b, "ones_like", (first,), {"dtype": "bool"})
+    return mask

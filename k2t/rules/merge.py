@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 from k2t.errors import UntranslatableError
 from k2t.program import Axis, Value
-from k2t.rules.base import broadcast, example, rule
+from k2t.rules.base import Example, broadcast, example, rule
 from k2t.rules.builder import Builder
 from k2t.rules.core import concatenate
+from k2t.rules.masks import as_column, either, mask_of
 
 
 def aligned(b: Builder, tensors: list[Value]) -> list[Value]:
@@ -24,11 +26,11 @@ def insert_axes(b: Builder, x: Value, rank: int) -> Value:
 
 
 def merge_masks(b: Builder, tensors: list[Value]) -> Value | None:
-    """The masks of all inputs, joined by and; those without a mask do not count."""
+    """The mask of the output: where any input is valid, if all have a mask; in Keras 2, where all masks agree."""
     masks = [x.mask for x in tensors if x.mask is not None]
-    if not masks:
+    if not masks or (len(masks) < len(tensors) and not b.layer.keras_2):
         return None
-    return reduce(lambda first, second: b.call("&", first, second), masks)
+    return reduce(lambda first, second: b.call("&", first, second), masks) if b.layer.keras_2 else either(b, masks)
 
 
 def fold(b: Builder, inputs: list[Value], target: str) -> Value:
@@ -40,20 +42,54 @@ def fold(b: Builder, inputs: list[Value], target: str) -> Value:
     return output
 
 
+def columns(b: Builder, inputs: list[Value]) -> list[Value | None]:
+    """The masks as (N, T, 1), for layers of Keras 3 that leave out masked elements."""
+    alike = len({x.rank for x in inputs}) == 1 and not b.layer.keras_2
+    return [as_column(b, x.mask, x.rank) if alike and x.mask is not None else None for x in inputs]
+
+
+def where(b: Builder, valid: Value | None, x: Value, other: Any) -> Value:
+    """`x` where it is valid."""
+    if valid is None:
+        return x
+    return b.call("torch.where", valid, x, other, shape=x.shape, dtype=x.dtype, layout="keras")
+
+
+def extreme(b: Builder, inputs: list[Value], target: str) -> Value:
+    """The maximum or minimum of the valid elements."""
+    output, *rest = aligned(b, inputs)
+    seen, *masks = columns(b, inputs)
+    for x, valid in zip(rest, masks, strict=True):
+        own = where(b, valid, x, output)
+        output = b.call(target, where(b, seen, output, own), own)
+        seen = either(b, [seen, valid]) if seen is not None and valid is not None else None
+    if rest:
+        output.mask = merge_masks(b, inputs)
+    return output
+
+
 PAIR = ((5, 3), (5, 3))
 BROADCAST = ((4, 1, 3), (1, 5, 3))
 
 
-@rule("Add", examples=[example(*PAIR), example(*PAIR, (5, 3)), example(*BROADCAST)])
+@rule("Add", examples=[example(*PAIR), example(*PAIR, (5, 3)), example(*BROADCAST), Example(PAIR, mask=True)])
 def add(b: Builder, inputs: list[Value]) -> Value:
     """The operator +."""
     return fold(b, inputs, "+")
 
 
-@rule("Multiply", examples=[example(*PAIR), example(*BROADCAST)])
+@rule("Multiply", examples=[example(*PAIR), example(*BROADCAST), Example(PAIR, mask=True)])
 def multiply(b: Builder, inputs: list[Value]) -> Value:
-    """The operator *."""
-    return fold(b, inputs, "*")
+    """The operator *; masked elements count as 1, and as 0 where all are masked."""
+    masks = columns(b, inputs)
+    tensors = [where(b, valid, x, 1) for x, valid in zip(inputs, masks, strict=True)]
+    output = fold(b, tensors, "*")
+    known = [valid for valid in masks if valid is not None]
+    if known and len(known) == len(inputs):
+        output = where(b, either(b, known), output, 0)
+    if len(inputs) > 1:
+        output.mask = merge_masks(b, inputs)
+    return output
 
 
 @rule("Subtract", examples=[example(*PAIR), example(*BROADCAST)])
@@ -64,16 +100,16 @@ def subtract(b: Builder, inputs: list[Value]) -> Value:
     return fold(b, inputs, "-")
 
 
-@rule("Maximum", examples=[example(*PAIR, (5, 3)), example(*BROADCAST)])
+@rule("Maximum", examples=[example(*PAIR, (5, 3)), example(*BROADCAST), Example(PAIR, mask=True)])
 def maximum(b: Builder, inputs: list[Value]) -> Value:
     """torch.maximum."""
-    return fold(b, inputs, "torch.maximum")
+    return extreme(b, inputs, "torch.maximum")
 
 
 @rule("Minimum", examples=[example(*PAIR), example(*BROADCAST)])
 def minimum(b: Builder, inputs: list[Value]) -> Value:
     """torch.minimum."""
-    return fold(b, inputs, "torch.minimum")
+    return extreme(b, inputs, "torch.minimum")
 
 
 @rule("Average", examples=[example(*PAIR), example(*PAIR, (5, 3))])
@@ -95,31 +131,13 @@ def average(b: Builder, inputs: list[Value]) -> Value:
     ],
 )
 def concatenate_layer(b: Builder, inputs: list[Value], *, axis: int = -1) -> Value:
-    """torch.cat; the mask is that of the inputs, True where an input has none."""
+    """torch.cat; masks too along the steps, where an input has none, it is valid everywhere."""
     output = concatenate(b, inputs, axis)
-    masks = [x.mask for x in inputs]
-    if any(mask is not None for mask in masks):
-        if axis % output.rank == 1:
-            full = [
-                mask
-                if mask is not None
-                else b.call(
-                    "torch.ones_like",
-                    b.call("[]", x, index_last(x), shape=x.shape[:2], layout="keras"),
-                    dtype="bool",
-                    layout="keras",
-                )
-                for mask, x in zip(masks, inputs, strict=True)
-            ]
-            output.mask = concatenate(b, full, 1)
-        else:
-            output.mask = merge_masks(b, inputs)
+    if all(x.mask is None for x in inputs):
+        return output
+    along_steps = axis % output.rank == 1 and output.rank > 2
+    output.mask = concatenate(b, [mask_of(b, x) for x in inputs], 1) if along_steps else merge_masks(b, inputs)
     return output
-
-
-def index_last(x: Value) -> tuple[object, ...]:
-    """The subscript `[:, :, 0, ...]`."""
-    return (slice(None), slice(None), *([0] * (x.rank - 2)))
 
 
 @rule(
