@@ -59,7 +59,9 @@ def write(path: Path, input_shape: tuple[int | None, ...], layers: Iterable[Spec
                 stored.create_dataset(f"{name}/{weight}:0", shape, "float32", dcpl=holes)
             stored.attrs["weight_names"] = np.array([f"{name}/{weight}:0".encode() for weight, _ in weights])
         for start in range(0, len(names), 1000):  # an attribute holds 64 KiB at most
-            group.attrs[f"layer_names{start // 1000}"] = np.array([name.encode() for name in names[start : start + 1000]])
+            group.attrs[f"layer_names{start // 1000}"] = np.array(
+                [name.encode() for name in names[start : start + 1000]]
+            )
         config = {
             "name": "made",
             "layers": entries,

@@ -48,7 +48,9 @@ def main() -> int:
             made.write(path, shape, layers)
             size = path.stat().st_size
             largest = max(made.size(weight) for _, _, weights in layers for _, weight in weights)
-            code = f"import k2t; k2t.convert({str(path)!r}, output={folder + '/net.py'!r}).write({folder + '/net.py'!r})"
+            code = (
+                f"import k2t; k2t.convert({str(path)!r}, output={folder + '/net.py'!r}).write({folder + '/net.py'!r})"
+            )
             used, budget = peak(code) - baseline, 60 * MB + 2 * largest
         failed |= used > budget
         row = [number // MB for number in (size, largest, used, budget)]
