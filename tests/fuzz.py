@@ -40,6 +40,8 @@ ACTIVATIONS = (
     "leaky_relu",
     "relu6",
 )
+# What Keras raises for a layer that does not fit its input.
+REJECTED = (ValueError, TypeError, NotImplementedError)
 Step = Callable[["Maker", Any], Any]
 
 
@@ -103,7 +105,7 @@ class Maker:
             return None
         try:
             y = layer(x)
-        except (ValueError, NotImplementedError):
+        except REJECTED:
             return None
         if any(n is not None and n <= 0 for n in y.shape) or np.prod([n or 1 for n in y.shape]) > 4000:
             return None
@@ -122,7 +124,7 @@ class Maker:
         y = inner_input
         for _ in range(self.random.randint(1, 3)):
             layer = self.layer(len(y.shape), y.shape)
-            with contextlib.suppress(ValueError, NotImplementedError):
+            with contextlib.suppress(*REJECTED):
                 y = y if layer is None else layer(y)
         if y is inner_input or np.prod([n or 1 for n in y.shape]) > 4000:
             return None
@@ -322,7 +324,7 @@ def check(keras: Any, seed: int, folder: Path) -> str:
     result.write(folder / "net.py")
     net = parity.load_net(folder / "net.py").load()
     rng = np.random.default_rng(seed)
-    for size in (8, 11) if any(None in x.shape[1:] for x in model.inputs) else (8,):
+    for size in (17, 20) if any(None in x.shape[1:] for x in model.inputs) else (17,):
         inputs = [rng.normal(0, 1, (3, *(n or size for n in x.shape[1:]))) for x in model.inputs]
         want = parity.reference(model, inputs)
         for got, expected in zip(parity.run(net, result, inputs), want, strict=True):
