@@ -96,7 +96,9 @@ def read_metadata(path: Path) -> dict[str, str]:
         metadata = json.loads(header).get("__metadata__", {})
     except (ValueError, AttributeError, RecursionError):
         return {}
-    return metadata if isinstance(metadata, dict) else {}
+    if not isinstance(metadata, dict):
+        return {}
+    return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
 def file_sha256(path: Path) -> str:

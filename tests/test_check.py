@@ -134,9 +134,11 @@ def test_other_files_are_passed_over(text: str, tmp_path: Path, capsys: pytest.C
 
 
 def test_damaged_weights_do_not_break_the_check(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for damaged in (b"", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0[]", b"\x10\0\0\0\0\0\0\0" + b"[" * 16):
-        Path("src/net.safetensors").write_bytes(damaged)
-        assert check(capsys) == (0, [])
+    headers = [b"", b"[]", b"[" * 5000, b'{"__metadata__": 1}', b'{"__metadata__": {"k2t.source": 5}}', b"\xff" * 9]
+    for header in headers:
+        for length in (len(header), 1 << 62):
+            Path("src/net.safetensors").write_bytes(length.to_bytes(8, "little") + header)
+            assert check(capsys) == (0, [])
 
 
 def test_git_tells_which_files_are_looked_at(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
