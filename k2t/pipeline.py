@@ -86,6 +86,7 @@ def convert(
     weights: str | Path | None = None,
     class_name: str | None = None,
     layout: str = "torch",
+    custom: str | Path | None = None,
     output: str | Path | None = None,
 ) -> Result:
     """Convert a saved Keras model.
@@ -95,6 +96,8 @@ def convert(
         weights: the file of the weights, where `source` holds the architecture alone.
         class_name: name of the emitted class; the model's own by default.
         layout: `torch` or `keras`, the order of axes at the inputs and outputs.
+        custom: a file with the Python source of custom layers and functions, which is parsed and never run; or with
+            rules for them, made with `k2t.rule`: a file that imports k2t is imported.
         output: where the result will be written; then the weights are on their way while the code is emitted.
 
     Raises:
@@ -103,13 +106,17 @@ def convert(
     """
     model = read(source, weights=weights)
     sha256 = Background(model.sha256)
-    main = translate(model.graph)
+    main = translate(model.graph, custom)
     blocks = lower(main, layout=layout, name=class_name)
     tensors = list(entries(main))
     known = metadata(main, tensors)
     room = len(header(tensors, known)) + places_room(main) // 8 * 8
     draft = Draft(Path(output), tensors, room) if output is not None else None
-    options = {"--class-name": class_name, "--layout": layout if layout != "torch" else None}
+    options = {
+        "--class-name": class_name,
+        "--layout": layout if layout != "torch" else None,
+        "--custom": Path(custom).name if custom else None,
+    }
 
     from k2t.emit.file import Header, write_file  # imports LibCST, while the weights are read and written
 

@@ -41,6 +41,11 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
 @click.option("--class-name", help="Name of the class.  [default: the model's name]")
 @click.option("--weights", help="The file of the weights, where SOURCE is an architecture alone.")
 @click.option(
+    "--custom",
+    metavar="FILE",
+    help="Python source of custom layers, which is parsed and not run; or, if it imports k2t, rules for them.",
+)
+@click.option(
     "--layout",
     type=click.Choice(["torch", "keras"]),
     default="torch",
@@ -54,7 +59,6 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--arg", multiple=True, metavar="NAME=VALUE", hidden=True, expose_value=False, callback=refuse)
-@click.option("--custom", metavar="FILE", hidden=True, expose_value=False, callback=refuse)
 @click.option("--fold-bn", is_flag=True, hidden=True, expose_value=False, callback=refuse)
 def convert(source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any) -> int:
     """Convert a Keras model to PyTorch source code.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,8 +89,22 @@ class Rule:
         return given
 
 
+@dataclass(frozen=True)
+class Custom:
+    """What the user's file adds for one conversion.
+
+    Attributes:
+        rules: by the name of the class, and by `Package>Name` where it is registered.
+        functions: activations by name: `(b, x) -> value`.
+    """
+
+    rules: dict[str, Rule] = field(default_factory=dict)
+    functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+
 RULES: dict[str, Rule] = {}
 REFUSED: dict[str, str] = {}
+CUSTOM: ContextVar[Custom] = ContextVar("CUSTOM", default=Custom())  # noqa: B039 - it is frozen, and stays empty
 
 
 def rule(
@@ -104,7 +119,7 @@ def rule(
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
         for kind in kinds:
-            if kind in RULES:
+            if kind in RULES and RULES[kind].function.__module__.startswith("k2t."):
                 raise ValueError(f"{kind} has a rule already: {RULES[kind].function.__qualname__}")
             RULES[kind] = Rule(kind, function, tuple(examples), masking, options)
         return function

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from k2t.graph import Graph, Layer
 from k2t.program import Block, Op, Value
 from k2t.rules.binding import bind
@@ -9,13 +11,21 @@ from k2t.rules.builder import build_calls
 from k2t.rules.parts import Parts
 
 
-def translate(graph: Graph) -> Block:
+def translate(graph: Graph, custom: str | Path | None = None) -> Block:
     """Translate a whole model; every variable is bound to the array that the file holds for it.
+
+    Args:
+        custom: the file of the user's own layers and rules.
 
     Raises:
         UnsupportedError: names every layer without a translation.
         ReadError: the file's weights are not those of the layers.
     """
+    if custom is not None:
+        from k2t.rules.custom.source import custom_objects
+
+        with custom_objects(custom):
+            return translate(graph)
     ops: list[Op] = []
     inputs = [Value(declared.shape, declared.dtype, layer=declared.name) for declared in graph.inputs]
     parts: dict[int, Parts] = {}

@@ -81,6 +81,8 @@ class Calls(Expressions):
             except UntranslatableError:
                 if library in ("np", "math"):
                     raise
+        if path.startswith("keras.ops."):
+            return self.operation(name, *args, **kwargs)
         from k2t.rules.operations.dialects import call_dialect
 
         return call_dialect(self.b, path, args, kwargs)

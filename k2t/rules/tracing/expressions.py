@@ -251,11 +251,11 @@ class Expressions:
         """Whether a value is known at run time only."""
         return isinstance(item, Value | Parameter | Size)
 
-    def operation(self, name: str, *args: Any) -> Any:
+    def operation(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """An operation of keras.ops."""
         from k2t.rules.operations.base import call_operation
 
-        return call_operation(self.b, name, args, {})
+        return call_operation(self.b, name, args, kwargs)
 
     def binary(self, node: ast.AST, kind: type[ast.AST], left: Any, right: Any) -> Any:
         """An operator between tensors, numbers or sequences."""

@@ -1,0 +1,1 @@
+"""Custom layers from their Python source: parsed, never run, and followed symbolically."""
