@@ -8,7 +8,7 @@ from typing import Any
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer
 from k2t.program import Axes, Axis, Value
-from k2t.rules.base import example, rule, size
+from k2t.rules.base import CUSTOM, example, rule, size
 from k2t.rules.builder import Builder
 
 Activation = Callable[..., Value]
@@ -36,10 +36,14 @@ def activate(b: Builder, x: Value, which: Any) -> Value:
     if isinstance(which, Layer):
         output: Value = b.apply(which, x, key="activation")
         return output
+    if callable(which):
+        return which(b, x)
     name, arguments = (which["class_name"], which.get("config") or {}) if isinstance(which, dict) else (which, {})
-    if name not in ACTIVATIONS:
-        raise UntranslatableError(f"unknown activation {name!r}")
-    return ACTIVATIONS[name](b, x, **arguments)
+    custom = CUSTOM.get().functions
+    function = custom.get(name) or custom.get(name.rpartition(">")[2]) or ACTIVATIONS.get(name)
+    if function is None:
+        raise UntranslatableError(f"unknown activation {name!r}; give its source with --custom FILE")
+    return function(b, x, **arguments)
 
 
 def plain(*names: str, target: str) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 from k2t.errors import Problem, UnsupportedError, UntranslatableError
 from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure, refs
 from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variable, Weight, leaves, values
-from k2t.rules.base import REFUSED, RULES, Rule, broadcast
+from k2t.rules.base import CUSTOM, REFUSED, RULES, Rule, broadcast
 from k2t.rules.parts import Parts
 
 # The reader's prefix for a recorded operation: `ops.ExpandDims`.
 OPERATION = "ops."
+WAYS_OUT = "give the source of its class with --custom FILE, or write a rule for it"
 
 
 def identity(array: Array) -> Array:
@@ -160,10 +161,13 @@ def find_rule(layer: Layer) -> Rule:
     Raises:
         UntranslatableError: there is none; says whether the class is known.
     """
+    custom = CUSTOM.get().rules
+    if (own := custom.get(layer.kind) or custom.get(layer.kind.rpartition(">")[2])) is not None:
+        return own
     if layer.kind in REFUSED:
         raise UntranslatableError(REFUSED[layer.kind])
     if layer.kind not in RULES:
-        raise UntranslatableError("no rule for this layer")
+        raise UntranslatableError(f"no rule for this layer; {WAYS_OUT}")
     return RULES[layer.kind]
 
 
