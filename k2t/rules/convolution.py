@@ -10,7 +10,7 @@ from k2t.program import LayoutKind, Pads, Value, Variable
 from k2t.rules.activations import activate
 from k2t.rules.base import example, require, rule, size
 from k2t.rules.builder import Builder
-from k2t.rules.padding import output_size, plain, same, to_tuple
+from k2t.rules.padding import FIXED, output_size, padding_of, plain, to_tuple
 
 
 class Geometry:
@@ -85,24 +85,19 @@ def convolve(
     role: str = "",
 ) -> Value:
     """nn.ConvNd with Keras's padding: as an option where it is symmetric, by F.pad or a local class where not."""
-    require(padding, ("valid", "same", "causal"), "padding")
+    require(padding, ("same", *FIXED), "padding")
     options: dict[str, Any] = {}
     call = f"nn.Conv{geometry.rank}d"
     source = x
-    if padding == "causal":
-        reach = (kernel_size[0] - 1) * dilation[0]
-        source = geometry.pad(b, x, ((reach, 0),))
-    elif padding == "same":
-        sizes = tuple(b.fixed(n) for n in geometry.sizes(x))
-        needed = same(sizes, kernel_size, strides, dilation)
-        if needed.pairs is None:
-            call = f"Conv{geometry.rank}dSame"
-        elif needed.symmetric is not None:
-            options = {"padding": plain(needed.symmetric)} if any(needed.symmetric) else {}
-        elif set(strides) == {1}:
-            options = {"padding": "same"}
-        else:
-            source = geometry.pad(b, x, needed.pairs)
+    needed = padding_of(padding, tuple(b.fixed(n) for n in geometry.sizes(x)), kernel_size, strides, dilation)
+    if needed.pairs is None:
+        call = f"Conv{geometry.rank}dSame"
+    elif needed.symmetric is not None:
+        options = {"padding": plain(needed.symmetric)} if any(needed.symmetric) else {}
+    elif padding == "same" and set(strides) == {1}:
+        options = {"padding": "same"}
+    else:
+        source = geometry.pad(b, x, needed.pairs)
     if dilation != (1,) * geometry.rank:
         options["dilation"] = plain(dilation)
     if groups != 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ def same_total(size: int | None, kernel: int, stride: int, dilation: int = 1) ->
 
 @dataclass(frozen=True)
 class Same:
-    """What "same" means for the spatial axes of one layer.
+    """The padding of the spatial axes of one layer.
 
     Attributes:
         pairs: (before, after) of each axis, or None where it depends on unknown sizes.
@@ -59,10 +59,29 @@ def same(sizes: Sequence[int | None], kernel: Sequence[int], strides: Sequence[i
     return Same(tuple(((total or 0) // 2, (total or 0) - (total or 0) // 2) for total in totals))
 
 
+# (kernel's reach) -> (before, after), whatever the size of the input.
+FIXED: dict[str, Callable[[int], Pair]] = {
+    "valid": lambda reach: (0, 0),
+    "causal": lambda reach: (reach - 1, 0),
+    "full": lambda reach: (reach - 1, reach - 1),  # Keras 1
+    "theano_same": lambda reach: (reach // 2, reach - 1 - reach // 2),  # "same", as Theano had it
+}
+
+
+def padding_of(
+    padding: str, sizes: Sequence[int | None], kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
+) -> Same:
+    """A convolution's padding, from Keras's word for it."""
+    if padding == "same":
+        return same(sizes, kernel, strides, dilation)
+    return Same(tuple(FIXED[padding]((k - 1) * d + 1) for k, d in zip(kernel, dilation, strict=True)))
+
+
 def output_size(size: int | None, kernel: int, stride: int, padding: str, dilation: int = 1) -> int | None:
     """Length of a convolution's or pooling's output along one axis."""
     if size is None:
         return None
-    if padding in ("same", "causal"):
+    if padding in ("same", "causal", "theano_same"):
         return -(-size // stride)
-    return (size - (kernel - 1) * dilation - 1) // stride + 1
+    reach = (kernel - 1) * dilation + 1
+    return (size - reach + (2 * (reach - 1) if padding == "full" else 0)) // stride + 1

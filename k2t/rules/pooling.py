@@ -17,7 +17,9 @@ def pool(b: Builder, x: Value, rank: int, kind: str, options: dict[str, Any]) ->
     kernel = to_tuple(options["pool_size"], rank)
     strides = kernel if options["strides"] is None else to_tuple(options["strides"], rank)
     padding = options["padding"]
-    require(padding, ("valid", "same"), "padding")
+    require(padding, ("valid", "same", "theano_same"), "padding")
+    if padding == "theano_same":
+        return pool_theano(b, x, geometry, kind, kernel, strides)
     arguments: dict[str, Any] = {} if strides == kernel else {"stride": plain(strides)}
     source, call = x, f"nn.{kind}Pool{rank}d"
     if padding == "same":
@@ -36,6 +38,23 @@ def pool(b: Builder, x: Value, rank: int, kind: str, options: dict[str, Any]) ->
     sizes_out = tuple(output_size(*axis, padding) for axis in zip(geometry.sizes(x), kernel, strides, strict=True))
     channels = x.shape[geometry.channels]
     return b.call(module, source, shape=geometry.shape(x, sizes_out, channels), layout=geometry.layout)
+
+
+def pool_theano(
+    b: Builder, x: Value, geometry: Geometry, kind: str, kernel: tuple[int, ...], strides: tuple[int, ...]
+) -> Value:
+    """Pooling with Theano's "same": all of the padding in front, but for one behind where an odd window is above 2."""
+    pairs = tuple((k - 2, 1) if k > 2 and k % 2 else (k - 1, 0) for k in kernel)
+    sizes = tuple(output_size(*axis, "same") for axis in zip(geometry.sizes(x), kernel, strides, strict=True))
+    shape = geometry.shape(x, sizes, x.shape[geometry.channels])
+    arguments = {} if strides == kernel else {"stride": plain(strides)}
+    module = b.module(f"nn.{kind}Pool{geometry.rank}d", plain(kernel), **arguments)
+    padded = geometry.pad(b, x, pairs, float("-inf") if kind == "Max" else 0.0)
+    y = b.call(module, padded, shape=shape, layout=geometry.layout)
+    if kind == "Max" or padded is x:
+        return y
+    ones = geometry.pad(b, b.call("torch.ones_like", x), pairs)
+    return b.call("/", y, b.call(module, ones, shape=shape, layout=geometry.layout))
 
 
 def behind(pairs: tuple[tuple[int, int], ...] | None, small: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from k2t.errors import UntranslatableError
@@ -19,28 +20,50 @@ def added(reach: int, stride: int, padding: str, output_padding: int | None) -> 
     Source: Keras's table of output sizes, https://keras.io/api/layers/convolution_layers/convolution2d_transpose.
     """
     if output_padding is None:
-        return stride if padding == "same" else max(reach, stride)
-    return (reach % 2 if padding == "same" else reach) + output_padding
+        return max(reach, stride) if padding == "valid" else stride
+    return (reach if padding == "valid" else reach % 2) + output_padding
 
 
-def crop(reach: int, length: int) -> tuple[int, int, int]:
-    """`padding` and `output_padding` of PyTorch for one axis, and how many more to cut off behind.
+@dataclass(frozen=True)
+class Crop:
+    """What is cut off a full transposed convolution along one axis.
 
-    TensorFlow cuts half of `reach - length` off in front and the rest behind; what is missing, it adds behind.
+    Attributes:
+        padding, output_padding: as PyTorch has them.
+        before, behind: what a slice cuts off in addition.
     """
-    total = reach - length
-    if total < 0:
-        return 0, -total, 0
-    return total // 2, 0, total % 2
+
+    padding: int
+    output_padding: int = 0
+    before: int = 0
+    behind: int = 0
 
 
-def cut_off(b: Builder, y: Value, geometry: Geometry, surplus: list[int]) -> Value:
-    """A slice: the last elements of each spatial axis."""
-    if not any(surplus):
+def crop(reach: int, length: int, stride: int, padding: str) -> Crop:
+    """How an output becomes `length` longer than `(input - 1) * stride`, where a full one is `reach` longer.
+
+    TensorFlow cuts half of the difference off in front and the rest behind, Theano half of the kernel in front; what
+    is missing, they add behind.
+    """
+    front = reach // 2 if padding == "theano_same" else max(reach - length, 0) // 2
+    back = reach - length - front
+    if back >= front:
+        return Crop(front, behind=back - front)
+    if front - back < stride:
+        return Crop(front, front - back)
+    return Crop(max(back, 0), max(-back, 0), before=front - max(back, 0))
+
+
+def cut_off(b: Builder, y: Value, geometry: Geometry, crops: list[Crop]) -> Value:
+    """A slice: without the first and last elements of each spatial axis."""
+    if all((cut.before, cut.behind) == (0, 0) for cut in crops):
         return y
-    ends = {axis: slice(None, -more) for axis, more in zip(geometry.spatial, surplus, strict=True) if more}
-    sizes = tuple(None if n is None else n - more for n, more in zip(geometry.sizes(y), surplus, strict=True))
-    index = Index(tuple(ends.get(axis) for axis in range(y.rank)))
+    parts = [slice(cut.before or None, -cut.behind or None) for cut in crops]
+    cuts = {axis: part for axis, part in zip(geometry.spatial, parts, strict=True) if part != slice(None)}
+    sizes = tuple(
+        None if n is None else n - cut.before - cut.behind for n, cut in zip(geometry.sizes(y), crops, strict=True)
+    )
+    index = Index(tuple(cuts.get(axis) for axis in range(y.rank)))
     return b.call("[]", y, index, shape=geometry.shape(y, sizes, y.shape[geometry.channels]))
 
 
@@ -61,7 +84,7 @@ def transposed(rank: int) -> Any:
         activation: Any = None,
         use_bias: bool = True,
     ) -> Value:
-        require(padding, ("valid", "same"), "padding")
+        require(padding, ("valid", "same", "theano_same"), "padding")
         geometry = Geometry(x, rank, data_format)
         kernel_size, stride, dilation = (to_tuple(value, rank) for value in (kernel_size, strides, dilation_rate))
         extra = (None,) * rank if output_padding is None else to_tuple(output_padding, rank)
@@ -69,11 +92,16 @@ def transposed(rank: int) -> Any:
         lengths = [added(r, s, padding, e) for r, s, e in zip(reach, stride, extra, strict=True)]
         if any(length < 1 for length in lengths):
             raise UntranslatableError(f"output_padding={output_padding!r} leaves nothing")
-        before, behind, surplus = zip(*(crop(r, length) for r, length in zip(reach, lengths, strict=True)), strict=True)
+        crops = [crop(*axis, padding) for axis in zip(reach, lengths, stride, strict=True)]
         channels = size(x, geometry.channels)
         kernel = b.weight(b.variable("kernel", (*kernel_size, filters, channels)), transform=kernel_first)
         bias = b.weight(b.variable("bias", (filters,))) if use_bias else None
-        options = {"stride": stride, "padding": before, "output_padding": behind, "dilation": dilation}
+        options = {
+            "stride": stride,
+            "padding": tuple(cut.padding for cut in crops),
+            "output_padding": tuple(cut.output_padding for cut in crops),
+            "dilation": dilation,
+        }
         neutral = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
         arguments = {key: plain(value) for key, value in options.items() if set(value) != {neutral[key]}}
         arguments |= {} if use_bias else {"bias": False}
@@ -86,11 +114,11 @@ def transposed(rank: int) -> Any:
             **arguments,
         )
         sizes = [
-            None if n is None else (n - 1) * s + length + more
-            for n, s, length, more in zip(geometry.sizes(x), stride, lengths, surplus, strict=True)
+            None if n is None else (n - 1) * s + length + cut.before + cut.behind
+            for n, s, length, cut in zip(geometry.sizes(x), stride, lengths, crops, strict=True)
         ]
         y = b.call(module, x, shape=geometry.shape(x, tuple(sizes), filters), layout=geometry.layout)
-        return activate(b, cut_off(b, y, geometry, list(surplus)), activation)
+        return activate(b, cut_off(b, y, geometry, crops), activation)
 
     translate.__doc__ = f"nn.ConvTranspose{rank}d; a slice where Keras cuts more off behind than in front."
     return translate
