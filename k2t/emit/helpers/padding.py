@@ -94,3 +94,8 @@ class AvgPool3dSame(nn.AvgPool3d):
         pads = same_padding(x, self.kernel_size, self.stride)
         count = super().forward(F.pad(torch.ones_like(x[:1, :1]), pads))
         return super().forward(F.pad(x, pads)) / count
+
+
+def pad_same(x: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes = 1) -> Tensor:
+    """Keras's "same" padding with zeros."""
+    return F.pad(x, same_padding(x, kernel, stride, dilation))

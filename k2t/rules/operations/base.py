@@ -72,6 +72,7 @@ CLASS_NAMES = {
     "all_close": "allclose",
     "batch_norm": "recorded_batch_normalization",
     "c_dist": "cdist",
+    "einsum": "recorded_einsum",
     "is_in": "isin",
     "layer_norm": "layer_normalization",
     "rms_norm": "rms_normalization",

@@ -1,0 +1,507 @@
+"""Operations of neural networks: convolutions, pooling, normalization, attention, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace as with_changes
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from k2t.errors import UntranslatableError
+from k2t.graph import Array, Layer
+from k2t.program import Axis, Parameter, Permutation, Value
+from k2t.rules.activations import log_softmax, softmax
+from k2t.rules.base import require, size
+from k2t.rules.builder import Builder
+from k2t.rules.convolution import Geometry, depthwise_first, kernel_first
+from k2t.rules.operations.base import (
+    REFUSED_OPERATIONS,
+    Options,
+    as_floating,
+    call,
+    elementwise,
+    normal_axes,
+    normal_axis,
+    operation,
+    real,
+    replaced,
+    tensor,
+    whole,
+)
+from k2t.rules.operations.indexing import as_places, take_along_axis
+from k2t.rules.operations.reduction import logsumexp, reduce_axes
+from k2t.rules.operations.shape import expand_dims, squeeze, transpose
+from k2t.rules.padding import output_size, plain, same, to_tuple
+from k2t.rules.transposed import added, crop, cut_off
+
+_X = real(None, 4, 3)
+_IMAGE = real(None, 6, 5, 4)
+_FIRST = real(None, 4, 6, 5)
+
+
+def stateless(b: Builder, kind: str, x: Value, **options: Any) -> Any:
+    """What the Keras layer `kind` does, which has no weights."""
+    number = len(b.parts.children)
+    layer = Layer(b.layer.name, kind, options, b.layer.dtype, path=f"{kind}_{number}")
+    return b.apply(layer, x, key=layer.path)
+
+
+def pooled(
+    b: Builder,
+    inputs: Value,
+    pool_size: Any,
+    strides: Any = None,
+    padding: str = "valid",
+    data_format: str | None = None,
+    *,
+    kind: str,
+) -> Value:
+    """What the pooling layer does."""
+    options = {"pool_size": pool_size, "strides": strides, "padding": padding.lower(), "data_format": data_format}
+    return stateless(b, f"{kind}Pooling{inputs.rank - 2}D", inputs, **options)  # type: ignore[no-any-return]
+
+
+_POOLS = [call(_IMAGE, 2), call(_IMAGE, (3, 2), 2, "same"), call(_X, 2, 1, "same")]
+operation("max_pool", examples=_POOLS)(partial(pooled, kind="Max"))
+operation("average_pool", examples=_POOLS)(partial(pooled, kind="Average"))
+
+
+def adaptive_pool(b: Builder, inputs: Value, output_size: Any, data_format: str | None = None, *, kind: str) -> Value:
+    """F.adaptive_avg_pool2d and its like."""
+    rank = inputs.rank - 2
+    geometry = Geometry(inputs, rank, data_format)
+    sizes = to_tuple(output_size, rank)
+    shape = geometry.shape(inputs, sizes, inputs.shape[geometry.channels])
+    return b.call(f"F.adaptive_{kind}_pool{rank}d", inputs, plain(sizes), shape=shape, layout=geometry.layout)
+
+
+_ADAPTIVE = [call(_IMAGE, (2, 2)), call(_IMAGE, (3, 2)), call(_X, (3,))]
+operation("adaptive_average_pool", examples=_ADAPTIVE)(partial(adaptive_pool, kind="avg"))
+operation("adaptive_max_pool", examples=_ADAPTIVE)(partial(adaptive_pool, kind="max"))
+
+
+def arranged(b: Builder, kernel: Any, transform: Callable[[Array], Array], order: tuple[int, ...]) -> Any:
+    """A kernel as torch wants it: stored so where it is a constant or a variable, else permuted.
+
+    Args:
+        order: Keras's axes as (out, spatial..., in); layout `first` does the rest.
+    """
+    kernel = tensor(b, kernel, "kernel")
+    if isinstance(kernel, Parameter):
+        own = kernel.weight.transform
+        kernel.weight = with_changes(kernel.weight, transform=lambda *arrays: transform(own(*arrays)))
+        kernel.shape = transform(np.broadcast_to(np.zeros(()), kernel.shape)).shape
+        return kernel
+    shape = tuple(kernel.shape[axis] for axis in order)
+    return b.call(".permute", kernel, Permutation(order), shape=shape, layout="permute")
+
+
+@operation(
+    "conv",
+    examples=[
+        call(_IMAGE, np.arange(72.0).reshape(3, 3, 4, 2)),
+        call(_IMAGE, real(3, 2, 4, 2), 2, "same"),
+        call(_X, np.arange(12.0).reshape(2, 3, 2), dilation_rate=2),
+        call(real(None, None, None, 3), np.ones((3, 3, 3, 2)), strides=2, padding="same"),
+    ],
+)
+def conv(
+    b: Builder,
+    inputs: Value,
+    kernel: Any,
+    strides: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Value:
+    """F.conv2d and its like."""
+    rank = inputs.rank - 2
+    geometry = Geometry(inputs, rank, data_format)
+    *kernel_size, own, filters = (size(kernel, axis) for axis in range(rank + 2))
+    groups = size(inputs, geometry.channels) // own
+    weight = arranged(b, kernel, kernel_first, (rank + 1, *range(rank + 1)))
+    return convolve(b, inputs, weight, geometry, tuple(kernel_size), strides, padding, dilation_rate, groups, filters)
+
+
+def convolve(
+    b: Builder,
+    x: Value,
+    weight: Any,
+    geometry: Geometry,
+    kernel_size: tuple[int, ...],
+    strides: Any,
+    padding: str,
+    dilation_rate: Any,
+    groups: int,
+    filters: int,
+) -> Value:
+    """F.conv2d with Keras's padding."""
+    padding = padding.lower()
+    require(padding, ("valid", "same"), "padding")
+    stride, dilation = to_tuple(strides, geometry.rank), to_tuple(dilation_rate, geometry.rank)
+    sizes = tuple(
+        output_size(*axis[:3], padding, axis[3])
+        for axis in zip(geometry.sizes(x), kernel_size, stride, dilation, strict=True)
+    )
+    options: Options = {} if set(stride) == {1} else {"stride": plain(stride)}
+    source = x
+    if padding == "same":
+        needed = same(tuple(b.fixed(n) for n in geometry.sizes(x)), kernel_size, stride, dilation)
+        if needed.symmetric is not None:
+            options |= {"padding": plain(needed.symmetric)} if any(needed.symmetric) else {}
+        elif needed.pairs is not None:
+            source = geometry.pad(b, x, needed.pairs)
+        else:
+            source = b.call("pad_same", x, kernel_size, stride, dilation, shape=x.shape, layout=geometry.layout)
+    options |= {} if set(dilation) == {1} else {"dilation": plain(dilation)}
+    options |= {} if groups == 1 else {"groups": groups}
+    shape = geometry.shape(x, sizes, filters)
+    return b.call(f"F.conv{geometry.rank}d", source, weight, shape=shape, layout=geometry.layout, **options)
+
+
+@operation(
+    "depthwise_conv",
+    examples=[call(_IMAGE, np.arange(36.0).reshape(3, 3, 4, 1)), call(_IMAGE, real(3, 2, 4, 2), 2, "same")],
+)
+def depthwise_conv(
+    b: Builder,
+    inputs: Value,
+    kernel: Any,
+    strides: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Value:
+    """F.conv2d with as many groups as channels."""
+    rank = inputs.rank - 2
+    geometry = Geometry(inputs, rank, data_format)
+    *kernel_size, channels, multiplier = (size(kernel, axis) for axis in range(rank + 2))
+    weight = arranged(b, kernel, depthwise_first, (rank, rank + 1, *range(rank)))
+    filters = channels * multiplier
+    if isinstance(weight, Value):
+        flat_shape = (filters, *kernel_size, 1)
+        weight = b.call(".reshape", weight, flat_shape, shape=flat_shape, layout="keras")
+    size_ = tuple(kernel_size)
+    return convolve(b, inputs, weight, geometry, size_, strides, padding, dilation_rate, channels, filters)
+
+
+@operation("separable_conv", examples=[call(_IMAGE, real(3, 3, 4, 2), real(1, 1, 8, 3), padding="same")])
+def separable_conv(
+    b: Builder,
+    inputs: Value,
+    depthwise_kernel: Any,
+    pointwise_kernel: Any,
+    strides: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Value:
+    """Two F.conv2d: one with as many groups as channels, one of size 1."""
+    y = depthwise_conv(b, inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    return conv(b, y, pointwise_kernel, data_format=data_format)
+
+
+@operation(
+    "conv_transpose",
+    examples=[
+        call(_IMAGE, np.arange(72.0).reshape(3, 3, 2, 4), data_format="channels_last"),
+        call(_IMAGE, np.arange(72.0).reshape(3, 3, 2, 4), 2, "same", data_format="channels_last"),
+        call(_IMAGE, real(2, 2, 3, 4), 2, data_format="channels_last"),
+    ],
+)
+def conv_transpose(
+    b: Builder,
+    inputs: Value,
+    kernel: Any,
+    strides: Any = 1,
+    padding: str = "valid",
+    output_padding: Any = None,
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Value:
+    """F.conv_transpose2d and its like; a slice where Keras cuts more off behind than in front."""
+    rank = inputs.rank - 2
+    padding = padding.lower()
+    geometry = Geometry(inputs, rank, data_format)
+    *kernel_size, filters, _ = (size(kernel, axis) for axis in range(rank + 2))
+    stride, dilation = to_tuple(strides, rank), to_tuple(dilation_rate, rank)
+    extra = (None,) * rank if output_padding is None else to_tuple(output_padding, rank)
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)]
+    lengths = [added(r, s, padding, e) for r, s, e in zip(reach, stride, extra, strict=True)]
+    before, behind, surplus = zip(*(crop(r, length) for r, length in zip(reach, lengths, strict=True)), strict=True)
+    weight = arranged(b, kernel, kernel_first, (rank + 1, *range(rank + 1)))
+    given = {"stride": (stride, 1), "padding": (before, 0), "output_padding": (behind, 0), "dilation": (dilation, 1)}
+    options = {key: plain(value) for key, (value, usual) in given.items() if set(value) != {usual}}
+    sizes = [
+        None if n is None else (n - 1) * s + length + more
+        for n, s, length, more in zip(geometry.sizes(inputs), stride, lengths, surplus, strict=True)
+    ]
+    shape = geometry.shape(inputs, tuple(sizes), filters)
+    y = b.call(f"F.conv_transpose{rank}d", inputs, weight, shape=shape, layout=geometry.layout, **options)
+    return cut_off(b, y, geometry, list(surplus))
+
+
+_STATISTICS = (real(4), real(4, between=(0.5, 2)))
+
+
+@operation(
+    "batch_normalization",
+    examples=[call(_IMAGE, *_STATISTICS, -1), call(_FIRST, *_STATISTICS, 1, real(4), real(4), 1e-5)],
+)
+def batch_normalization(
+    b: Builder,
+    x: Value,
+    mean: Any,
+    variance: Any,
+    axis: int,
+    offset: Any = None,
+    scale: Any = None,
+    epsilon: float = 1e-3,
+) -> Value:
+    """F.batch_norm."""
+    one = normal_axis(axis, x.rank)
+    if one not in (1, x.rank - 1):
+        raise UntranslatableError(f"batch_normalization along axis {axis} of {x.shape}")
+    named = {"weight": tensor(b, scale), "bias": tensor(b, offset)}
+    options = {key: item for key, item in named.items() if item is not None}
+    statistics = tensor(b, mean), tensor(b, variance)
+    layout = "keras" if one == 1 else "first"
+    return b.call("F.batch_norm", x, *statistics, eps=epsilon, shape=x.shape, layout=layout, **options)  # type: ignore[arg-type]
+
+
+@operation("recorded_batch_normalization")
+def recorded_batch_normalization(
+    b: Builder,
+    x: Value,
+    mean: Any,
+    variance: Any,
+    offset: Any = None,
+    scale: Any = None,
+    *,
+    axis: int,
+    epsilon: float = 1e-3,
+) -> Value:
+    """The order in which the recorded operation takes its tensors."""
+    return batch_normalization(b, x, mean, variance, axis, offset, scale, epsilon)
+
+
+@operation(
+    "layer_normalization",
+    examples=[call(_X, real(3), real(3)), call(_X), call(_IMAGE, axis=(2, 3), epsilon=1e-3), call(_X, axis=1)],
+)
+def layer_normalization(
+    b: Builder,
+    x: Value,
+    gamma: Any = None,
+    beta: Any = None,
+    axis: Any = -1,
+    epsilon: float | None = None,
+    rms_scaling: bool = False,
+) -> Value:
+    """F.layer_norm over the last axes; by mean and variance over others."""
+    axes = normal_axes(axis, x.rank)
+    eps = 1e-7 if epsilon is None else epsilon
+    if not rms_scaling and axes == tuple(range(x.rank - len(axes), x.rank)) and None not in x.shape[axes[0] :]:
+        named = {"weight": tensor(b, gamma), "bias": tensor(b, beta)}
+        options = {key: item for key, item in named.items() if item is not None}
+        sizes = tuple(x.shape[one] for one in axes)
+        return b.call("F.layer_norm", x, sizes, eps=eps, shape=x.shape, layout="keras", **options)
+    if gamma is not None or beta is not None:
+        raise UntranslatableError(f"layer_normalization over axes {axis} with gamma or beta")
+    mean = reduce_axes(b, ".mean", x, axes, True)
+    variance = reduce_axes(b, ".var", x, axes, True, correction=0)
+    centred = x if rms_scaling else elementwise(b, "-", x, mean)
+    return elementwise(b, "*", centred, elementwise(b, "torch.rsqrt", elementwise(b, "+", variance, eps)))
+
+
+@operation("rms_normalization", examples=[call(_X), call(_X, real(3)), call(_IMAGE, None, (1, 2), 1e-3)])
+def rms_normalization(b: Builder, x: Value, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Value:
+    """Divided by the root of the mean square."""
+    square = reduce_axes(b, ".mean", elementwise(b, "torch.square", x), normal_axes(axis, x.rank), True)
+    root = elementwise(b, "torch.rsqrt", elementwise(b, "+", square, 1e-7 if epsilon is None else epsilon))
+    y = elementwise(b, "*", x, root)
+    return y if scale is None else elementwise(b, "*", y, scale)
+
+
+def normalized(b: Builder, x: Value, axis: Any = -1, *, one_axis: Any, logarithm: bool) -> Value:
+    """F.softmax or F.log_softmax; over several axes by logsumexp."""
+    if isinstance(axis, int):
+        return one_axis(b, x, axis)  # type: ignore[no-any-return]
+    y = elementwise(b, "-", x, logsumexp(b, x, axis, True))
+    return y if logarithm else elementwise(b, "torch.exp", y)
+
+
+_SEVERAL = [call(_X), call(_IMAGE, 1)]
+operation("softmax", examples=_SEVERAL)(partial(normalized, one_axis=softmax, logarithm=False))
+operation("log_softmax", examples=_SEVERAL)(partial(normalized, one_axis=log_softmax, logarithm=True))
+
+
+@operation("sparsemax", examples=[call(_X), call(_IMAGE, 1)])
+def sparsemax(b: Builder, x: Value, axis: int = -1) -> Value:
+    """A local function."""
+    return b.call("sparsemax", x, Axis(axis), shape=x.shape)
+
+
+_BLOCKS = [call(_IMAGE, 2), call(real(None, 3, 2, 8), 2), call(real(None, 8, 3, 2), 2, "channels_first")]
+
+
+@operation("depth_to_space", examples=_BLOCKS)
+def depth_to_space(b: Builder, x: Value, block_size: int, data_format: str = "channels_last") -> Value:
+    """F.pixel_shuffle for one channel; else a local function, because TensorFlow orders channels otherwise."""
+    geometry = Geometry(x, 2, data_format)
+    channels = size(x, geometry.channels) // block_size**2
+    sizes = tuple(None if n is None else n * block_size for n in geometry.sizes(x))
+    target = "F.pixel_shuffle" if channels == 1 else "depth_to_space"
+    return b.call(target, x, block_size, shape=geometry.shape(x, sizes, channels), layout=geometry.layout)
+
+
+@operation("space_to_depth", examples=[call(real(None, 6, 4, 3), 2), call(real(None, 3, 6, 4), 2, "channels_first")])
+def space_to_depth(b: Builder, x: Value, block_size: int, data_format: str = "channels_last") -> Value:
+    """F.pixel_unshuffle for one channel; else a local function, because TensorFlow orders channels otherwise."""
+    geometry = Geometry(x, 2, data_format)
+    channels = size(x, geometry.channels)
+    sizes = tuple(None if n is None else n // block_size for n in geometry.sizes(x))
+    target = "F.pixel_unshuffle" if channels == 1 else "space_to_depth"
+    shape = geometry.shape(x, sizes, channels * block_size**2)
+    return b.call(target, x, block_size, shape=shape, layout=geometry.layout)
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """One number for both axes, or two."""
+    first, second = to_tuple(value, 2)
+    return first, second
+
+
+def window_options(dilation: Any, padding: Any, stride: Any) -> Options:
+    """What differs from the defaults of F.unfold."""
+    given = {"dilation": (pair(dilation), 1), "padding": (pair(padding), 0), "stride": (pair(stride), 1)}
+    return {key: plain(value) for key, (value, usual) in given.items() if set(value) != {usual}}
+
+
+@operation("unfold", examples=[call(real(2, 3, 6, 5), 2), call(real(2, 3, 6, 5), (3, 2), 1, 1, 2)])
+def unfold(b: Builder, x: Value, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Value:
+    """F.unfold."""
+    options = window_options(dilation, padding, stride)
+    counts = [
+        None if n is None else (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, d, p, s in zip(
+            x.shape[2:], pair(kernel_size), pair(dilation), pair(padding), pair(stride), strict=True
+        )
+    ]
+    rows = size(x, 1) * pair(kernel_size)[0] * pair(kernel_size)[1]
+    places = None if None in counts else (counts[0] or 0) * (counts[1] or 0)
+    return b.call("F.unfold", x, plain(pair(kernel_size)), shape=(x.shape[0], rows, places), layout="keras", **options)
+
+
+@operation("fold", examples=[call(real(2, 12, 20), (6, 5), 2), call(real(2, 12, 12), (6, 8), 2, 1, 0, 2)])
+def fold(
+    b: Builder,
+    x: Value,
+    output_size: Any,
+    kernel_size: Any,
+    dilation: Any = 1,
+    padding: Any = 0,
+    stride: Any = 1,
+) -> Value:
+    """F.fold."""
+    options = window_options(dilation, padding, stride)
+    sizes, kernel = pair(output_size), pair(kernel_size)
+    shape = (x.shape[0], size(x, 1) // (kernel[0] * kernel[1]), *sizes)
+    return b.call("F.fold", x, plain(sizes), plain(kernel), shape=shape, layout="keras", **options)
+
+
+_HEADS = [real(None, 5, 2, 4), real(None, 7, 2, 4), real(None, 7, 2, 4)]
+
+
+@operation("dot_product_attention", examples=[call(*_HEADS), call(_HEADS[0], _HEADS[0], _HEADS[0], is_causal=True)])
+def dot_product_attention(
+    b: Builder,
+    query: Value,
+    key: Value,
+    value: Value,
+    bias: Any = None,
+    mask: Any = None,
+    scale: float | None = None,
+    is_causal: bool = False,
+    flash_attention: bool | None = None,
+    attn_logits_soft_cap: float | None = None,
+) -> Value:
+    """F.scaled_dot_product_attention."""
+    if attn_logits_soft_cap is not None or (bias is not None and mask is not None):
+        raise UntranslatableError("dot_product_attention with a soft cap, or with both bias and mask")
+    groups = size(query, 2) // size(key, 2)
+    heads = [transpose(b, x, (0, 2, 1, 3)) for x in (query, key, value)]
+    if groups > 1:
+        heads[1:] = [
+            b.call(".repeat_interleave", x, groups, dim=1, shape=replaced(x.shape, 1, query.shape[2]), layout="keras")
+            for x in heads[1:]
+        ]
+    given = {"attn_mask": tensor(b, bias if mask is None else mask), "scale": scale, "is_causal": is_causal or None}
+    options = {name: item for name, item in given.items() if item is not None}
+    shape = (*heads[0].shape[:-1], value.shape[-1])
+    y = b.call("F.scaled_dot_product_attention", *heads, shape=shape, layout="keras", **options)
+    return transpose(b, y, (0, 2, 1, 3))
+
+
+_PROBABILITIES = real(None, 4, between=(0.1, 0.9))
+
+
+@operation(
+    "binary_crossentropy", examples=[call(_PROBABILITIES, _PROBABILITIES), call(_PROBABILITIES, real(None, 4), True)]
+)
+def binary_crossentropy(b: Builder, target: Any, output: Value, from_logits: bool = False) -> Value:
+    """F.binary_cross_entropy, with or without logits."""
+    name = "F.binary_cross_entropy_with_logits" if from_logits else "F.binary_cross_entropy"
+    y = output if from_logits else elementwise(b, "torch.clamp", output, 1e-7, 1 - 1e-7)
+    return elementwise(b, name, y, as_floating(b, target), reduction="none")
+
+
+@operation(
+    "categorical_crossentropy",
+    examples=[call(_PROBABILITIES, _PROBABILITIES), call(_PROBABILITIES, real(None, 4), True)],
+)
+def categorical_crossentropy(
+    b: Builder, target: Any, output: Value, from_logits: bool = False, axis: int = -1
+) -> Value:
+    """The negative sum of the target times log-probabilities."""
+    if from_logits:
+        logarithms = log_softmax(b, output, axis)
+    else:
+        total = reduce_axes(b, ".sum", output, axis, True)
+        share = elementwise(b, "torch.clamp", elementwise(b, "/", output, total), 1e-7, 1 - 1e-7)
+        logarithms = elementwise(b, "torch.log", share)
+    products = elementwise(b, "*", target, logarithms)
+    return elementwise(b, "-", reduce_axes(b, ".sum", products, axis))
+
+
+@operation(
+    "sparse_categorical_crossentropy",
+    examples=[call(whole(None, below=4), real(None, 4), True), call(whole(None, 2, below=3), real(None, 2, 3), True)],
+)
+def sparse_categorical_crossentropy(
+    b: Builder, target: Any, output: Value, from_logits: bool = False, axis: int = -1
+) -> Value:
+    """The negative log-probability of the target."""
+    if from_logits:
+        logarithms = log_softmax(b, output, axis)
+    else:
+        share = elementwise(b, "torch.clamp", output, 1e-7, 1 - 1e-7)
+        logarithms = log_softmax(b, elementwise(b, "torch.log", share), axis)
+    if len(target.shape) < output.rank:
+        target = expand_dims(b, target, -1)
+    chosen = take_along_axis(b, logarithms, as_places(b, target), -1)
+    return elementwise(b, "-", squeeze(b, chosen, -1))
+
+
+for _name in ("ctc_loss", "ctc_decode"):
+    REFUSED_OPERATIONS[_name] = "belongs to the training or decoding loop; call torch.nn.functional.ctc_loss there"
+for _name in ["associative_scan", "cond", "custom_gradient", "fori_loop", "jvp", "map", "scan", "switch", "vectorize", "vectorized_map", "while_loop"]:
+    REFUSED_OPERATIONS[_name] = "takes Python functions, which a file does not hold; rewrite it in PyTorch"
+
+
+@operation("convert_to_numpy")
+def convert_to_numpy(b: Builder, x: Any) -> Any:
+    """Nothing: the result stays a tensor."""
+    return x
