@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import k2t
 from k2t.errors import K2TError, ReadError
 from k2t.verify import Parity, Row, record, report, table, verify
 from k2t.verify.inputs import InputSpec, generate
@@ -230,6 +231,15 @@ def test_a_frozen_parameter_that_keras_trains_is_a_difference(tiny: tuple[Path, 
     )
     row = next(row for row in compare_training(frozen, tiny[1]).rows if row.layer == "scores")
     assert row.problem == "trains 0 elements, Keras 25"
+
+
+@pytest.mark.parametrize("name", ["shapes_cnn.h5", "sequence_rnn.keras", "two_inputs.h5"])
+def test_converted_models_have_the_gradients_of_keras(name: str, tmp_path: Path) -> None:
+    source = FIXTURES.parent / name
+    k2t.convert(source).write(tmp_path / "net.py")
+    training = compare_training(tmp_path / "net.py", source)
+    assert training.parameters > 1000
+    assert [row for row in training.rows if row.problem or row.gradient > 1e-9] == []
 
 
 def test_importing_verification_imports_no_framework() -> None:

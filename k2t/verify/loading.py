@@ -76,7 +76,7 @@ class ModelFile:
 
 def sniff(path: Path) -> tuple[str, Any, str]:
     """(`keras`, `h5` or `json`; the configuration; the Keras version or "") by the file's content."""
-    if h5py.is_hdf5(path):
+    if h5py.is_hdf5(path) and not zipfile.is_zipfile(path):  # the weights in an archive may look like the file
         with h5py.File(path) as file:
             groups = [file] + ([file["model_weights"]] if "model_weights" in file else [])
             version = next((text(g.attrs["keras_version"]) for g in groups if "keras_version" in g.attrs), "")

@@ -100,6 +100,12 @@ class Observer:
     seen: list[Seen] = field(default_factory=list)
     _paths: dict[int, str] = field(default_factory=dict)
     _calls: Counter[str] = field(default_factory=Counter)
+    _by_place: dict[tuple[str, int | None], list[Entry]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Entries by the place in which they are looked up."""
+        for entry in self.entries:
+            self._by_place.setdefault((entry.module, entry.statement), []).append(entry)
 
     def watch(self, model: Any) -> None:
         """Prepare for a run of `model`, an instance of the instrumented class."""
@@ -108,10 +114,11 @@ class Observer:
         modules = dict(model.named_modules())
         self._paths = {id(module): path for path, module in modules.items()}
         methods = bodies(self.tree)
-        for path in {entry.module for entry in self.entries if entry.statement is None} & modules.keys():
+        for (path, statement), inline in self._by_place.items():
+            if statement is not None or path not in modules:
+                continue
             parent, _, name = path.rpartition(".")
             method = methods.get(type(modules[parent]).__name__)
-            inline = [entry for entry in self.entries if entry.statement is None and entry.module == path]
             if method is not None and _count_calls(method, name) == len(inline):  # else: which call is which?
                 modules[path].register_forward_hook(self._hook(path, inline))
         for path, module in modules.items():
@@ -121,9 +128,8 @@ class Observer:
     def record(self, module: Any, statement: int, variables: dict[str, Any]) -> None:
         """Called after each statement of the instrumented module."""
         path = self._paths.get(id(module), "?")
-        for entry in self.entries:
-            if entry.module == path and entry.statement == statement:
-                self._add(path, path, entry, variables.get(entry.variable))
+        for entry in self._by_place.get((path, statement), ()):
+            self._add(path, path, entry, variables.get(entry.variable))
 
     def _hook(self, path: str, inline: list[Entry]) -> Any:
         def observe(module: Any, args: Any, output: Any) -> None:
