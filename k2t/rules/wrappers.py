@@ -12,6 +12,7 @@ from k2t.rules.base import Example, example, require, rule
 from k2t.rules.builder import Builder
 from k2t.rules.cells import Cell, torch_module
 from k2t.rules.core import concatenate
+from k2t.rules.masks import any_last
 from k2t.rules.recurrent import LOOPS, STATES, loop_of
 from k2t.rules.sequences import Given, Loop, backwards, given, nested
 
@@ -213,6 +214,16 @@ def time_distributed(b: Builder, x: Any, *, layer: Layer) -> Any:
     return map_structure(lambda value: split_frames(b, value, first), b.apply(layer, merged, key="layer"))
 
 
+def mask_in_keras_2(b: Builder, y: Value, x: Value) -> Value | None:
+    """The mask of the output in Keras 2: what the layer inside makes of it, else steps with anything valid."""
+    if y.mask is not None:
+        return split_frames(b, y.mask, x)
+    mask = x.mask
+    while mask is not None and mask.rank > 2:
+        mask = any_last(b, mask)
+    return mask
+
+
 def merge_frames(b: Builder, x: Value) -> Value:
     """(N, T, ...) -> (N * T, ...), the mask too where it has a value for more than each step."""
     split = next((op for op in reversed(b.ops) if op.outputs is x), None)
@@ -232,4 +243,6 @@ def split_frames(b: Builder, y: Value, x: Value) -> Value:
     rest = [Size(y, axis) if size is None else size for axis, size in enumerate(y.shape) if axis > 0]
     steps = Size(x, 1) if x.shape[1] is None else x.shape[1]
     sizes = Sizes((-1, steps, *rest))
-    return b.call(".reshape", y, sizes, shape=(*x.shape[:2], *y.shape[1:]), layout="split_frames")
+    output = b.call(".reshape", y, sizes, shape=(*x.shape[:2], *y.shape[1:]), layout="split_frames")
+    output.mask = mask_in_keras_2(b, y, x) if b.layer.keras_2 else None
+    return output
