@@ -132,7 +132,16 @@ def activity_regularization(b: Builder, x: Value, *, l1: float = 0.0, l2: float 
     return x
 
 
-@rule("Dropout", masking=True, examples=[example((4, 3), rate=0.3), example((4, 3), rate=0.0)])
+@rule(
+    "Dropout",
+    masking=True,
+    examples=[
+        example((4, 3), rate=0.3),
+        example((4, 3), rate=0.0),
+        example((4, 3), rate=0.3, noise_shape=[None, 1, 3]),
+        example((4, 5, 3), rate=0.3, noise_shape=[None, 1, 1, 1]),
+    ],
+)
 def dropout(
     b: Builder,
     x: Value,
@@ -152,6 +161,8 @@ def dropout(
     slices = tuple(i for i, n in enumerate(noise_shape) if n == 1)
     if slices == (1,) and x.rank == 3:
         return spatial_dropout(b, x, rate)
+    if slices == tuple(range(1, x.rank)):
+        return b.call(b.module("StochasticDepth", rate), x)
     raise UntranslatableError(f"noise_shape={noise_shape!r} has no module in PyTorch")
 
 
