@@ -23,6 +23,7 @@ import numpy as np
 from parity import TOLERANCE, load_net
 
 import k2t
+from k2t.verify.exact import float64_kernels
 
 CLASSES = 10
 # Inputs are small and odd-sized where the network permits it.
@@ -117,7 +118,8 @@ def logits(model: Any, inputs: np.ndarray, keras: Any) -> np.ndarray:
     """What the last activation of the Keras model is applied to."""
     last = model.layers[-1]
     activation, last.activation = last.activation, keras.activations.linear
-    outputs = np.asarray(model(inputs, training=False))
+    with float64_kernels():
+        outputs = np.asarray(model(inputs, training=False))
     last.activation = activation
     return outputs
 
