@@ -6,7 +6,7 @@ layout-dependent arguments (`Axis`, `Axes`, `Pads`, `Index`, `Sizes`) into plain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -284,3 +284,8 @@ def values(structure: Any) -> Iterator[Value]:
             yield leaf.value
         elif isinstance(leaf, Sizes):
             yield from values(leaf.items)
+
+
+def plain(values: Sequence[int]) -> Any:
+    """A tuple as a person writes it: one number where all are equal."""
+    return values[0] if len(set(values)) == 1 else tuple(values)

@@ -89,9 +89,8 @@ class Forward:
             return False
         following = self.ops[number + 1]
         first = next(values((following.args, following.kwargs)), None)
-        return (
-            first is output and any(arg is output for arg in following.args) and reads_well(self.ops[number], following)
-        )
+        in_order = first is output or self.ops[number].target == "[]"
+        return in_order and any(arg is output for arg in following.args) and reads_well(self.ops[number], following)
 
     def assign(self, number: int, op: Op, node: cst.BaseExpression) -> None:
         """`name = node`, or several names."""
@@ -179,9 +178,16 @@ class Forward:
 
 def reads_well(producer: Op, consumer: Op) -> bool:
     """Whether a person would nest the two: a statement ends where the next layer with weights begins."""
-    if isinstance(consumer.target, str):
-        return moves(producer) or not (consumer.target.startswith((".", "[")) or consumer.target == "F.pad")
-    return moves(producer) or not consumer.target.weights or is_normalization(consumer.target)
+    target = consumer.target
+    if moves(producer):
+        return True
+    if isinstance(target, Module):
+        return not target.weights or is_normalization(target)
+    if target == "[]":
+        return isinstance(producer.target, Module)
+    if target.startswith("."):
+        return producer.target in syntax.COMPARE
+    return target != "F.pad"
 
 
 def moves(op: Op) -> bool:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from k2t.lower.fold import fold_padding
 from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
 from k2t.lower.prune import prune
 from k2t.lower.schedule import schedule
 from k2t.program import Block
-
-# In this order: the layout of a nested block is part of its caller's problem.
-PASSES: tuple[Callable[[Block], None], ...] = ()
 
 
 def lower(main: Block, *, layout: str = "torch", name: str | None = None) -> list[Block]:
@@ -24,10 +20,9 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None) -> lis
     """
     blocks: list[Block] = []
     collect(main, blocks)
-    for block in blocks:
-        prune(block)
+    for block in blocks:  # the layout of a nested block is part of its caller's problem
+        prune(block)  # what nothing reads must not take part in the decision
         schedule(block)
         decide(block, layout if block is main else "torch")
-        for simplify in PASSES:
-            simplify(block)
+        fold_padding(block)  # reads the order of axes that was decided
     return name_everything(main, name)

@@ -6,17 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from k2t.program import plain as plain  # every module that pads writes its options so
+
 Pair = tuple[int, int]
 
 
 def to_tuple(value: Any, rank: int) -> tuple[int, ...]:
     """An option that is one number for all spatial axes or a list of them."""
     return (int(value),) * rank if isinstance(value, int) else tuple(int(item) for item in value)
-
-
-def plain(values: Sequence[int]) -> Any:
-    """A tuple as a person writes it: one number where all are equal."""
-    return values[0] if len(set(values)) == 1 else tuple(values)
 
 
 def same_total(size: int | None, kernel: int, stride: int, dilation: int = 1) -> int | None:
