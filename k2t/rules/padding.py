@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from k2t.program import plain as plain  # every module that pads writes its options so
+from k2t.program import plain
 
 Pair = tuple[int, int]
 
@@ -82,3 +82,6 @@ def output_size(size: int | None, kernel: int, stride: int, padding: str, dilati
         return -(-size // stride)
     reach = (kernel - 1) * dilation + 1
     return (size - reach + (2 * (reach - 1) if padding == "full" else 0)) // stride + 1
+
+
+__all__ = ["Pair", "Same", "output_size", "plain", "same", "same_total", "to_tuple"]
