@@ -225,10 +225,10 @@ def slogdet(b: Builder, x: Value) -> list[Value]:
     return several(b, "torch.linalg.slogdet", x, [x.shape[:-2]] * 2)  # type: ignore[no-any-return]
 
 
-@operation("logdet", examples=[call(_SQUARE)])
+@operation("logdet")
 def logdet(b: Builder, x: Value) -> Value:
-    """The second result of torch.linalg.slogdet: the logarithm of the absolute value."""
-    return slogdet(b, x)[1]
+    """torch.logdet."""
+    return b.call("torch.logdet", x, shape=x.shape[:-2], layout="keras")
 
 
 @operation("eig")

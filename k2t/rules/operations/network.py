@@ -203,14 +203,7 @@ def separable_conv(
     return conv(b, y, pointwise_kernel, data_format=data_format)
 
 
-@operation(
-    "conv_transpose",
-    examples=[
-        call(_IMAGE, np.arange(72.0).reshape(3, 3, 2, 4), data_format="channels_last"),
-        call(_IMAGE, np.arange(72.0).reshape(3, 3, 2, 4), 2, "same", data_format="channels_last"),
-        call(_IMAGE, real(2, 2, 3, 4), 2, data_format="channels_last"),
-    ],
-)
+@operation("conv_transpose")
 def conv_transpose(
     b: Builder,
     inputs: Value,
@@ -230,17 +223,22 @@ def conv_transpose(
     extra = (None,) * rank if output_padding is None else to_tuple(output_padding, rank)
     reach = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)]
     lengths = [added(r, s, padding, e) for r, s, e in zip(reach, stride, extra, strict=True)]
-    before, behind, surplus = zip(*(crop(r, length) for r, length in zip(reach, lengths, strict=True)), strict=True)
+    crops = [crop(*axis, padding) for axis in zip(reach, lengths, stride, strict=True)]
     weight = arranged(b, kernel, kernel_first, (rank + 1, *range(rank + 1)))
-    given = {"stride": (stride, 1), "padding": (before, 0), "output_padding": (behind, 0), "dilation": (dilation, 1)}
+    given = {
+        "stride": (stride, 1),
+        "padding": (tuple(cut.padding for cut in crops), 0),
+        "output_padding": (tuple(cut.output_padding for cut in crops), 0),
+        "dilation": (dilation, 1),
+    }
     options = {key: plain(value) for key, (value, usual) in given.items() if set(value) != {usual}}
     sizes = [
-        None if n is None else (n - 1) * s + length + more
-        for n, s, length, more in zip(geometry.sizes(inputs), stride, lengths, surplus, strict=True)
+        None if n is None else (n - 1) * s + length + cut.before + cut.behind
+        for n, s, length, cut in zip(geometry.sizes(inputs), stride, lengths, crops, strict=True)
     ]
     shape = geometry.shape(inputs, tuple(sizes), filters)
     y = b.call(f"F.conv_transpose{rank}d", inputs, weight, shape=shape, layout=geometry.layout, **options)
-    return cut_off(b, y, geometry, list(surplus))
+    return cut_off(b, y, geometry, crops)
 
 
 _STATISTICS = (real(4), real(4, between=(0.5, 2)))
@@ -497,7 +495,19 @@ def sparse_categorical_crossentropy(
 
 for _name in ("ctc_loss", "ctc_decode"):
     REFUSED_OPERATIONS[_name] = "belongs to the training or decoding loop; call torch.nn.functional.ctc_loss there"
-for _name in ["associative_scan", "cond", "custom_gradient", "fori_loop", "jvp", "map", "scan", "switch", "vectorize", "vectorized_map", "while_loop"]:
+for _name in [
+    "associative_scan",
+    "cond",
+    "custom_gradient",
+    "fori_loop",
+    "jvp",
+    "map",
+    "scan",
+    "switch",
+    "vectorize",
+    "vectorized_map",
+    "while_loop",
+]:
     REFUSED_OPERATIONS[_name] = "takes Python functions, which a file does not hold; rewrite it in PyTorch"
 
 
