@@ -53,13 +53,10 @@ def batch_normalization(
     renorm_clipping: Any = None,
     renorm_momentum: float = 0.99,
     synchronized: bool = False,
+    mode: int = 0,
     training: bool | None = None,
 ) -> Value:
     """nn.BatchNormNd; Keras's momentum is the weight of the old value, PyTorch's that of the new."""
-    if training:
-        raise UntranslatableError("is called with training=True: it would use the statistics of each batch")
-    if renorm:
-        raise UntranslatableError("renorm=True has no module in PyTorch")
     axis = single_axis(axis, x.rank)
     features = size(x, axis)
     weights: dict[str, Weight | None] = {}
@@ -67,20 +64,46 @@ def batch_normalization(
         weights["weight"] = b.weight(b.variable("gamma", (features,)))
     if center:
         weights["bias"] = b.weight(b.variable("beta", (features,)))
-    for key, name in (("running_mean", "moving_mean"), ("running_var", "moving_variance")):
-        weights[key] = b.weight(b.variable(name, (features,), trainable=False), buffer=True)
+    moving = [b.variable(name, (features,), trainable=False) for name in ("moving_mean", "moving_variance")]
+    if renorm:  # statistics that are used in training only
+        for name in ("moving_stddev", "renorm_mean", "renorm_stddev"):
+            b.variable(name, (features,), trainable=False)
+    if mode == 1:
+        return normalized_samples(b, x, axis, epsilon)
+    weights = weights if scale == center else weights | missing_affine((features,), weights.keys())
     options: dict[str, Any] = {} if scale or center else {"affine": False}
-    frozen = training is False or not b.parts.trainable
     name = f"BatchNorm{max(x.rank - 2, 1)}d"
+    if training or mode == 2:
+        module = b.module(f"nn.{name}", features, eps=epsilon, weights=weights, track_running_stats=False, **options)
+        return along(b, x, axis, module)
+    weights |= {
+        key: b.weight(variable, buffer=True)
+        for key, variable in zip(("running_mean", "running_var"), moving, strict=True)
+    }
+    frozen = training is False or not b.parts.trainable
+    momentum = round(1 - momentum, 12)
     module = b.module(
         f"Frozen{name}" if frozen else f"nn.{name}",
         features,
-        weights=weights if scale == center else weights | missing_affine((features,), weights.keys()),
+        weights=weights,
         eps=epsilon,
-        momentum=round(1 - momentum, 12),
+        momentum=momentum,
         **options,
     )
     return along(b, x, axis, module)
+
+
+def normalized_samples(b: Builder, x: Value, axis: int, epsilon: float) -> Value:
+    """Mode 1 of Keras 1: each sample by itself, over the features; epsilon is added twice."""
+    if axis != x.rank - 1:
+        raise UntranslatableError(f"mode=1 with axis={axis} mixes two axes")
+    gamma, beta = (b.parameter(name, b.variable(name, (x.shape[-1] or 0,)), axes=(-1,)) for name in ("gamma", "beta"))
+    single = (*x.shape[:-1], 1)
+    mean = b.call(".mean", x, Axis(-1), keepdim=True, shape=single)
+    variance = b.call(".var", x, Axis(-1), correction=0, keepdim=True, shape=single)
+    deviation = b.call("+", b.call("torch.sqrt", b.call("+", variance, epsilon)), epsilon)
+    y = b.call("/", b.call("-", x, mean), deviation)
+    return b.call("+", b.call("*", y, gamma), beta)
 
 
 def along(b: Builder, x: Value, axis: int, module: Module) -> Value:

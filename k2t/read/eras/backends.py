@@ -27,11 +27,14 @@ def backend_values(kind: str, config: Config, era: Era) -> Config:
     `interpolation="theano_bilinear"`: `T.nnet.abstract_conv.bilinear_upsampling`.
     `padding="theano_same"`: the padding in front is k // 2 for a convolution and k - 2 (odd k > 2) or k - 1 for
     pooling, whatever the stride; the output has ceil(n / stride) elements. A transposed convolution is the reverse.
+    `theano=True` for SReLU: `K.relu` limited after the slope on the left, not before.
     `padding="cntk_same"`: unknown; CNTK cannot be run any more.
     """
     changed = dict(config)
     if kind == "UpSampling2D" and config.get("interpolation") == "bilinear" and not era.tf_keras:
         changed["interpolation"] = "theano_bilinear" if era.backend == "theano" else "keras2_tf1_bilinear"
+    if kind == "SReLU" and era.backend == "theano":
+        changed["theano"] = True
     if config.get("padding") == "same" and era.backend in ("theano", "cntk") and not centred(kind, config):
         changed["padding"] = f"{era.backend}_same"
     return changed

@@ -242,6 +242,15 @@ def cudnn_kernels(arrays: Arrays, gates: int) -> Arrays:
     return [derived(kernel, arrays[0].shape, arrays[0]), derived(recurrent, arrays[1].shape, arrays[1])]
 
 
+def locally_connected(layer: Layer, arrays: Arrays, era: Era) -> Arrays:
+    """The bias was stored (rows, columns, filters); channels first took the same values as (filters, rows, columns)."""
+    if layer.options.get("data_format") != "channels_first" or len(arrays) != 2 or len(arrays[1].shape) != 3:
+        return arrays
+    rows, columns, filters = arrays[1].shape
+    shape = (filters, rows, columns)
+    return [arrays[0], derived(lambda bias: bias.reshape(shape), shape, arrays[1])]
+
+
 KERAS_1: dict[str, Callable[[Layer, Arrays, Era], Arrays]] = {
     "BatchNormalization": batch_normalization,
     "Conv1D": conv1d,
@@ -252,6 +261,7 @@ KERAS_1: dict[str, Callable[[Layer, Arrays, Era], Arrays]] = {
     "GRU": gru,
     "Highway": highway,
     "LSTM": lstm,
+    "LocallyConnected2D": locally_connected,
     "PReLU": shared_axes,
     "ParametricSoftplus": shared_axes,
     "SReLU": shared_axes,

@@ -1,0 +1,168 @@
+"""Layers that only Keras 1 and 2 had; their tests are files of those releases."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from k2t.errors import UntranslatableError
+from k2t.graph import Array
+from k2t.program import Parameter, Value, Weight
+from k2t.rules.activations import activate
+from k2t.rules.base import require, rule, size
+from k2t.rules.builder import Builder
+from k2t.rules.convolution import Geometry
+from k2t.rules.merge import dot
+from k2t.rules.normalization import EPSILON
+from k2t.rules.padding import to_tuple
+
+
+def patches_first(array: Array, kernel_size: tuple[int, ...]) -> Array:
+    """(places, rows * columns * channels, filters) -> (places, channels * rows * columns, filters)."""
+    places, inner, filters = array.shape
+    split = array.reshape(places, *kernel_size, -1, filters)
+    return split.transpose(0, 3, 1, 2, 4).reshape(places, inner, filters)
+
+
+def bias_first(array: Array) -> Array:
+    """(places, filters) or (rows, columns, filters) -> (filters, rows, columns)."""
+    image = array[None] if array.ndim == 2 else array
+    return image.transpose(2, 0, 1)
+
+
+def same(array: Array) -> Array:
+    """The array as it is."""
+    return array
+
+
+def locally_connected(rank: int) -> Any:
+    """The rule of LocallyConnectedND."""
+
+    def translate(
+        b: Builder,
+        x: Value,
+        *,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        activation: Any = None,
+        use_bias: bool = True,
+        implementation: int = 1,
+    ) -> Value:
+        require(padding, ("valid",), "padding")
+        require(implementation, (1,), "implementation")
+        geometry = Geometry(x, rank, data_format)
+        window, steps = to_tuple(kernel_size, rank), to_tuple(strides, rank)
+        lengths = tuple(
+            (size(x, axis) - k) // step + 1 for axis, k, step in zip(geometry.spatial, window, steps, strict=True)
+        )
+        lone = (1,) * (2 - rank)
+        channels, places, area = size(x, geometry.channels), prod(lengths), prod(window)
+        last = geometry.layout == "first"
+        kernel = b.variable("kernel", (places, area * channels, filters))
+        turned = partial(patches_first, kernel_size=lone + window) if last else same
+        weights: dict[str, Weight | None] = {"weight": b.weight(kernel, transform=turned)}
+        options: dict[str, Any] = {} if set(steps) == {1} else {"stride": lone + steps}
+        if use_bias:
+            shape = (*lengths, filters) if last or rank == 1 else (filters, *lengths)
+            bias = b.variable("bias", shape)
+            weights["bias"] = b.weight(bias, transform=bias_first if last or rank == 1 else same)
+        else:
+            options["bias"] = False
+        name = f"LocallyConnected{rank}d"
+        module = b.module(name, channels, filters, lone + lengths, lone + window, weights=weights, **options)
+        y = b.call(module, x, shape=geometry.shape(x, lengths, filters), layout=geometry.layout)
+        return activate(b, y, activation)
+
+    translate.__doc__ = "A local module: a convolution with weights of its own at each place."
+    return translate
+
+
+rule("LocallyConnected1D")(locally_connected(1))
+rule("LocallyConnected2D")(locally_connected(2))
+
+
+@rule("Highway")
+def highway(b: Builder, x: Value, *, activation: Any = None, use_bias: bool = True) -> Value:
+    """Two nn.Linear: torch.lerp from the input to its transformation, by a gate."""
+    features = size(x, -1)
+    kernels = [b.variable(name, (features, features)) for name in ("kernel", "carry_kernel")]
+    biases = [b.variable(name, (features,)) if use_bias else None for name in ("bias", "carry_bias")]
+    outputs = []
+    for role, kernel, bias in zip(("transform", "carry"), kernels, biases, strict=True):
+        weights = {"weight": b.weight(kernel, transform=np.transpose), "bias": b.weight(bias) if bias else None}
+        options: dict[str, Any] = {} if use_bias else {"bias": False}
+        module = b.module("nn.Linear", features, features, role=role, weights=weights, **options)
+        outputs.append(b.call(module, x, shape=x.shape, layout="linear"))
+    new = activate(b, outputs[0], activation)
+    return b.call("torch.lerp", x, new, b.call("torch.sigmoid", outputs[1]))
+
+
+@rule("MaxoutDense")
+def maxout_dense(b: Builder, x: Value, *, units: int, nb_feature: int = 4, use_bias: bool = True) -> Value:
+    """nn.Linear, then the maximum over its features."""
+    features = size(x, -1)
+    kernel = b.variable("kernel", (nb_feature, features, units))
+    bias = b.variable("bias", (nb_feature, units)) if use_bias else None
+    weights = {
+        "weight": b.weight(kernel, transform=lambda array: array.transpose(0, 2, 1).reshape(-1, features)),
+        "bias": b.weight(bias, transform=lambda array: array.reshape(-1)) if bias else None,
+    }
+    options: dict[str, Any] = {} if use_bias else {"bias": False}
+    total = nb_feature * units
+    module = b.module("nn.Linear", features, total, weights=weights, absorbs={"weight": 1}, **options)
+    y = b.call(module, x, shape=(x.shape[0], total), layout="linear")
+    split = b.call(".unflatten", y, 1, (nb_feature, units), shape=(x.shape[0], nb_feature, units), layout="keras")
+    return b.call(".amax", split, 1, shape=(x.shape[0], units), layout="keras")
+
+
+def elementwise(b: Builder, x: Value, names: tuple[str, ...], shared_axes: list[int] | None) -> list[Parameter]:
+    """Parameters with one value for each element, or for all along the shared axes."""
+    sizes = tuple(1 if axis in (shared_axes or []) else size(x, axis) for axis in range(1, x.rank))
+    axes = tuple(range(1 - x.rank, 0))
+    return [b.parameter(name, b.variable(name, sizes), axes=axes) for name in names]
+
+
+@rule("ParametricSoftplus", masking=True)
+def parametric_softplus(b: Builder, x: Value, *, shared_axes: list[int] | None = None) -> Value:
+    """F.softplus with two parameters."""
+    alpha, beta = elementwise(b, x, ("alpha", "beta"), shared_axes)
+    inner = b.call("F.softplus", b.call("*", x, beta, shape=x.shape))
+    return b.call("*", inner, alpha, shape=x.shape)
+
+
+@rule("SReLU", masking=True)
+def srelu(b: Builder, x: Value, *, shared_axes: list[int] | None = None, theano: bool = False) -> Value:
+    """A local function with four parameters."""
+    parameters = elementwise(b, x, ("t_left", "a_left", "t_right", "a_right"), shared_axes)
+    return b.call("srelu_theano" if theano else "srelu", x, *parameters, shape=x.shape)
+
+
+@rule("Merge")
+def merge(
+    b: Builder,
+    inputs: list[Value],
+    *,
+    mode: Any = "sum",
+    mode_type: str = "raw",
+    concat_axis: int = -1,
+    dot_axes: Any = -1,
+    output_shape: Any = None,
+    output_shape_type: str = "raw",
+    output_mask: Any = None,
+    output_mask_type: str = "raw",
+    arguments: Any = None,
+) -> Value:
+    """The cosine of two tensors; its other modes are layers of today."""
+    if mode != "cos" or mode_type != "raw":
+        raise UntranslatableError("merges by a function of its own; rebuild it with layers, or give its source")
+    first, second = inputs
+    squares = b.call("*", dot(b, [first, first], axes=dot_axes), dot(b, [second, second], axes=dot_axes))
+    norm = b.call("torch.clamp", b.call("torch.sqrt", squares), min=EPSILON)
+    cosine = b.call("/", dot(b, inputs, axes=dot_axes), norm)
+    return b.call(".unsqueeze", cosine, 1, shape=(cosine.shape[0], 1, *cosine.shape[1:]), layout="keras")
