@@ -76,5 +76,3 @@ def sides(value: Any, rank: int) -> Any:
     if rank == 1:
         return pairs * 2 if isinstance(value, int) else pairs
     return [[item, item] if isinstance(item, int) else list(item) for item in pairs]
-
-

@@ -11,7 +11,6 @@ from k2t.program import Variable
 from k2t.rules.custom.objects import Chain, Inner, Instance, Sublayer
 from k2t.rules.parts import Parts
 
-
 # Stands before the number of a layer whose name and path are not known yet: layers are made before they are assigned.
 UNNAMED = "#"
 

@@ -11,7 +11,7 @@ from k2t.errors import UntranslatableError
 from k2t.program import Parameter, Size, Value, leaves
 from k2t.rules.tracing.constants import BUILTINS, builtin, compute, method
 from k2t.rules.tracing.expressions import Expressions
-from k2t.rules.tracing.names import Bound, Closure, Library, Returned
+from k2t.rules.tracing.names import Bound, Closure, Library, LocatedError, Returned
 
 # Python's functions of tensors, as operations.
 TENSOR_FUNCTIONS = {"abs": "abs", "pow": "power", "min": "minimum", "max": "maximum"}
@@ -63,8 +63,10 @@ class Calls(Expressions):
         """Refusals inside say where in the code."""
         try:
             yield
+        except LocatedError:
+            raise
         except UntranslatableError as error:
-            raise self.refusal(node, str(error)) from error
+            raise self.located(node, str(error)) from error
 
     def library_call(self, node: ast.AST, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A function of a library or of Python."""

@@ -24,6 +24,7 @@ from k2t.rules.tracing.names import (
     Bound,
     Closure,
     Library,
+    LocatedError,
     library_path,
 )
 
@@ -231,7 +232,7 @@ class Expressions:
             try:
                 container[key] = value
             except (LookupError, TypeError, ValueError) as error:
-                raise self.refusal(target, str(error)) from error
+                raise self.located(target, str(error)) from error
         elif isinstance(target, ast.Attribute):
             self.set_attribute(target, self.evaluate(target.value), value)
         else:
@@ -267,7 +268,7 @@ class Expressions:
         try:
             return operate(kind, function, left, right)
         except UntranslatableError as error:
-            raise self.refusal(node, str(error)) from error
+            raise self.located(node, str(error)) from error
 
     def constant(self, node: ast.AST, value: Any) -> Any:
         """A value that must be known now."""
@@ -293,8 +294,12 @@ class Expressions:
         return items
 
     def refusal(self, node: ast.AST, what: str) -> UntranslatableError:
-        """The error for a part of the code: what, and where."""
+        """The error for a part of the code that has no translation."""
+        return self.located(node, f"{what} has no translation")
+
+    def located(self, node: ast.AST, what: str) -> UntranslatableError:
+        """The error with the place in the code."""
         text = ast.unparse(node) if isinstance(node, ast.expr | ast.stmt) else ""
         line = getattr(node, "lineno", None)
         place = f", line {line}" if line else ""
-        return UntranslatableError(f"{what} has no translation{place}: {text[:80]}")
+        return LocatedError(f"{what}{place}: {text[:80]}")

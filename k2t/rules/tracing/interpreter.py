@@ -93,7 +93,7 @@ class Interpreter(Calls):
 
     def do_raise(self, node: ast.Raise) -> None:
         """The code refuses its arguments."""
-        raise self.refusal(node, "the code raises an error, which")
+        raise self.located(node, "the code raises an error")
 
     def do_functiondef(self, node: ast.FunctionDef) -> None:
         """A local function."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from k2t.errors import UntranslatableError
+
 # Code from a file is hostile: it ends after so many steps.
 MAX_STEPS = 100_000
 
@@ -88,6 +90,10 @@ class Closure:
 
     node: ast.Lambda | ast.FunctionDef
     names: dict[str, Any] = field(repr=False, default_factory=dict)
+
+
+class LocatedError(UntranslatableError):
+    """An error that says where in the code it is."""
 
 
 class Returned(Exception):  # noqa: N818 - not an error: the way out of a function
