@@ -14,6 +14,13 @@ from k2t.graph import map_structure
 from k2t.program import Block, Code, Module, Op, Parameter, Value, values
 
 LAST = ("F.softmax", "torch.sigmoid")
+RESET_STATES = '''
+def reset_states(self) -> None:
+    """Zero what the stateful layers keep from one call to the next."""
+    for module in self.modules():
+        if isinstance(module, RecurrentState):
+            module.reset()
+'''.strip()
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,8 @@ def write_class(block: Block, summary: str, dtype: str = "float32") -> Written:
         kwargs = {key: syntax.literal(value) for key, value in last.kwargs.items()}
         final = syntax.call(syntax.dotted(str(last.target)), [scores], kwargs)
         functions.append(function("forward", block, [syntax.returns(final)], "Tensor"))
+    if is_stateful(block):
+        functions.append(cst.ensure_type(cst.parse_statement(RESET_STATES), cst.FunctionDef))
     node = cst.ClassDef(
         cst.Name(block.name),
         cst.IndentedBlock([syntax.docstring(summary), *buffer_types(block), *functions]),
@@ -71,6 +80,12 @@ def write_class(block: Block, summary: str, dtype: str = "float32") -> Written:
     )
     offset = 1 if last else 0
     return Written(node, places(block, ops, lines, offset))
+
+
+def is_stateful(block: Block) -> bool:
+    """Whether a layer in it keeps its states."""
+    calls = [module.call for module in block.modules()]
+    return any(call == "RecurrentState" if isinstance(call, str) else is_stateful(call) for call in calls)
 
 
 def places(block: Block, ops: list[Op], lines: list[Line], offset: int) -> tuple[Place, ...]:

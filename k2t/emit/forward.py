@@ -93,8 +93,11 @@ class Forward:
         return in_order and any(arg is output for arg in following.args) and reads_well(self.ops[number], following)
 
     def assign(self, number: int, op: Op, node: cst.BaseExpression) -> None:
-        """`name = node`, or several names."""
+        """`name = node`, or several names; what is called for what it does stands alone."""
         made: list[tuple[Value, str]] = []
+        if op.outputs is None:
+            self.lines.append(Line(syntax.expression(node), ()))
+            return
         target = self.target(number, op, op.outputs, made)
         self.lines.append(Line(syntax.assign(target, node), tuple(made)))
 

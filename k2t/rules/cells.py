@@ -44,6 +44,10 @@ class Cell:
         """How many tensors it remembers."""
         return 2 if self.kind == "LSTM" else 1
 
+    def state_shape(self, batch: int | None, leading: bool) -> tuple[int | None, ...]:
+        """The shape of a state, where PyTorch's layer takes it with an axis for the directions in front."""
+        return (1, batch, self.units) if leading and self.in_torch else (batch, self.units)
+
     @property
     def in_torch(self) -> bool:
         """Whether PyTorch has this layer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from k2t.errors import UntranslatableError
@@ -74,21 +74,24 @@ def run(b: Builder, call: Given, loop: Loop, role: str) -> tuple[Value, tuple[Va
         x = backwards(b, x)
         mask = None if mask is None else backwards(b, mask)
     if loop.stateful and not states:
-        shapes = [(x.shape[0], cell.units) for cell in loop.cells for _ in range(cell.states)]
+        shapes = [cell.state_shape(x.shape[0], mask is None) for cell in loop.cells for _ in range(cell.states)]
         states = kept_states(b, [Value(shape, x.dtype) for shape in shapes], role)
     check_count(states, sum(cell.states for cell in loop.cells))
     final: list[Value] = []
+    kept: list[Value] = []
     for number, cell in enumerate(loop.cells):
         own, states = states[: cell.states], states[cell.states :]
         last = number == len(loop.cells) - 1
         part = "_".join(word for word in (role, str(number + 1) if len(loop.cells) > 1 else "") if word)
         steps = Steps(b, cell, part, loop.return_sequences or not last, loop.return_state or loop.stateful)
-        x, after = steps.run(Given(x, mask, own))
-        final += after
+        ran = steps.run(Given(x, mask, own))
+        x = ran.output
+        final += ran.states
+        kept += ran.raw
     if mask is not None and loop.zero_output_for_mask:
         x = zero_where_masked(b, x, mask, loop.return_sequences)
     if loop.stateful:
-        keep_states(b, final, role)
+        keep_states(b, kept, role)
     return x, tuple(final)
 
 
@@ -101,6 +104,21 @@ def check_count(states: Sequence[Value], wanted: int) -> None:
     """Refuse another number of first states than the layer has."""
     if states and len(states) != wanted:
         raise UntranslatableError(f"takes {wanted} initial states, is given {len(states)}")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a cell has made of all steps.
+
+    Attributes:
+        output: all steps, or the last one.
+        states: the last states, each (N, units).
+        raw: the same as the module returns them.
+    """
+
+    output: Value
+    states: list[Value]
+    raw: list[Value]
 
 
 @dataclass(frozen=True)
@@ -118,7 +136,7 @@ class Steps:
     sequences: bool
     state: bool
 
-    def run(self, call: Given) -> tuple[Value, list[Value]]:
+    def run(self, call: Given) -> Ran:
         """The output and the last states."""
         if self.cell.dropout:
             role = f"{self.role}_dropout".strip("_")
@@ -129,60 +147,56 @@ class Steps:
             return self.local(call)
         return self.torch(call) if call.mask is None else self.torch_masked(call, call.mask)
 
-    def shape(self, call: Given) -> tuple[int | None, ...]:
-        """(N, T, units)."""
-        return (*call.x.shape[:2], self.cell.units)
+    def sequence(self, call: Given) -> Value:
+        """A new value for all steps, (N, T, units)."""
+        return self.b.value((*call.x.shape[:2], self.cell.units), call.x.dtype)
 
-    def new_states(self, call: Given) -> list[Value]:
-        """New values for the last states, (N, units)."""
-        return [self.b.value((call.x.shape[0], self.cell.units), call.x.dtype) for _ in range(self.cell.states)]
+    def new_states(self, call: Given, in_torch: bool) -> list[Value]:
+        """New values for the last states."""
+        shape = self.cell.state_shape(call.x.shape[0], in_torch)
+        return [self.b.value(shape, call.x.dtype) for _ in range(self.cell.states)]
 
-    def output(self, sequence: Value) -> Value:
-        """All steps, or the last one."""
+    def output(self, sequence: Value, states: list[Value]) -> Value:
+        """All steps, or the last one: the state where that is wanted anyway."""
         if self.sequences:
             return sequence
+        if self.state:
+            return states[0]
         index = (slice(None), -1)
         return self.b.call("[]", sequence, index, shape=(sequence.shape[0], self.cell.units), layout="keras")
 
-    def local(self, call: Given) -> tuple[Value, list[Value]]:
+    def local(self, call: Given) -> Ran:
         """A class with a loop, for what PyTorch's layers lack."""
         module = self.cell.in_loop(self.b, call.x, self.role)
-        sequence = self.b.value(self.shape(call), call.x.dtype)
-        final = self.new_states(call)
+        sequence, final = self.sequence(call), self.new_states(call, False)
         arguments: list[Any] = [call.states] if call.states else []
         options: dict[str, Any] = {} if call.mask is None else {"mask": call.mask}
-        outputs = (sequence, tuple(final) if self.state else None)
-        self.b.calls(module, call.x, *arguments, outputs=outputs, **options)
-        if self.state and not self.sequences and call.mask is None:
-            return final[0], final
-        return self.output(sequence), final
+        self.b.calls(module, call.x, *arguments, outputs=(sequence, tuple(final)), **options)
+        if call.mask is not None and not self.sequences:
+            # the output before the first valid step is 0, whatever the first state
+            return Ran(replace(self, state=False).output(sequence, []), final, final)
+        return Ran(self.output(sequence, final), final, final)
 
-    def torch(self, call: Given) -> tuple[Value, list[Value]]:
+    def torch(self, call: Given) -> Ran:
         """nn.LSTM, nn.GRU or nn.RNN, whose states have a first axis for the directions."""
         module = torch_module(self.b, call.x, {"_l0": (self.cell, self.b)}, self.role)
-        sequence = self.b.value(self.shape(call), call.x.dtype)
-        before = [self.b.call(".unsqueeze", h, 0, shape=(1, *h.shape), layout="keras") for h in call.states]
-        after = [self.b.value((1, *h.shape), h.dtype) for h in self.new_states(call)]
-        outputs = (sequence, nested(after) if self.state else None)
-        self.b.calls(module, call.x, *([nested(before)] if before else []), outputs=outputs)
-        if not self.state:
-            return self.output(sequence), []
-        final = [self.b.call("[]", h, 0, shape=h.shape[1:], layout="keras") for h in after]
-        return (sequence if self.sequences else final[0]), final
+        sequence, after = self.sequence(call), self.new_states(call, True)
+        before = [
+            self.b.call(".unsqueeze", h, 0, shape=(1, *h.shape), layout="keras") if h.rank == 2 else h
+            for h in call.states
+        ]
+        self.b.calls(module, call.x, *([nested(before)] if before else []), outputs=(sequence, nested(after)))
+        states = [self.b.call("[]", h, 0, shape=h.shape[1:], layout="keras") for h in after]
+        return Ran(self.output(sequence, states), states, after)
 
-    def torch_masked(self, call: Given, mask: Value) -> tuple[Value, list[Value]]:
+    def torch_masked(self, call: Given, mask: Value) -> Ran:
         """The same on the valid steps alone; what follows them does not count."""
         source = self.b.call("valid_first", call.x, mask, shape=call.x.shape, layout="keras")
-        steps = Steps(self.b, self.cell, self.role, True, False)
-        sequence, _ = steps.torch(Given(source, None, call.states))
-        last = None
-        if self.state or not self.sequences:
-            shape = (sequence.shape[0], self.cell.units)
-            last = self.b.call("last_valid", sequence, mask, shape=shape, layout="keras")
-        if not self.sequences and last is not None:
-            return last, [last]
-        output = self.b.call("at_valid", sequence, mask, shape=sequence.shape, layout="keras")
-        return output, [] if last is None else [last]
+        sequence = replace(self, sequences=True).torch(Given(source, None, call.states)).output
+        shape = (sequence.shape[0], self.cell.units)
+        last = self.b.call("last_valid", sequence, mask, shape=shape, layout="keras")
+        steps = self.b.call("at_valid", sequence, mask, shape=sequence.shape, layout="keras")
+        return Ran(steps if self.sequences else last, [last], [last])
 
 
 def nested(states: Sequence[Value]) -> Any:
@@ -204,8 +218,8 @@ def kept_states(b: Builder, states: Sequence[Value], role: str, layout: LayoutKi
     """The states that the call before has left; `states` says what they are like."""
     if b.parts.shared:
         raise UntranslatableError("stateful=True and several calls in one model have no translation")
-    if any(state.shape[0] is None for state in states):
-        raise UntranslatableError("stateful=True needs a known batch size; give the model's input a batch_shape")
+    if any(None in state.shape for state in states):
+        raise UntranslatableError("stateful=True needs known sizes; give the model's input a batch_shape")
     kept = tuple(b.value(state.shape, state.dtype) for state in states)
     b.calls(state_module(b, states, role, layout), outputs=kept, layout=layout)
     return kept

@@ -158,7 +158,7 @@ class RecurrentState(nn.Module):
             self.get_buffer(name).copy_(state.detach())
         return tuple(self.get_buffer(name).clone() for name in self.names)
 
-    def reset_states(self) -> None:
+    def reset(self) -> None:
         """Zeros again."""
         for name in self.names:
             self.get_buffer(name).zero_()
