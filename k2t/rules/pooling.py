@@ -163,3 +163,24 @@ for _rank in (1, 2, 3):
     _one: Any = _pairs[0] if _rank == 1 else _pairs
     rule(f"ZeroPadding{_rank}D", examples=[example(_shape), example(_shape, padding=_one)])(zero_padding(_rank))
     rule(f"Cropping{_rank}D", examples=[example(_shape), example(_shape, cropping=_one)])(cropping(_rank))
+
+
+def adaptive_pooling(rank: int, kind: str) -> Any:
+    """The rule of AdaptiveMaxPoolingND or AdaptiveAveragePoolingND."""
+
+    def translate(b: Builder, x: Value, *, output_size: Any, data_format: str | None = None) -> Value:
+        geometry, sizes = Geometry(x, rank, data_format), to_tuple(output_size, rank)
+        module = b.module(f"nn.Adaptive{kind}Pool{rank}d", plain(sizes))
+        shape = geometry.shape(x, sizes, x.shape[geometry.channels])
+        return b.call(module, x, shape=shape, layout=geometry.layout)
+
+    translate.__doc__ = f"nn.Adaptive{kind}Pool{rank}d."
+    return translate
+
+
+for _rank in (1, 2, 3):
+    _shape = (*_IMAGE[:_rank], 3)
+    _uneven: Any = (4, 3, 5)[:_rank] if _rank > 1 else 4
+    _examples = [example(_shape, output_size=2), example(_shape, output_size=_uneven)]
+    rule(f"AdaptiveMaxPooling{_rank}D", examples=_examples)(adaptive_pooling(_rank, "Max"))
+    rule(f"AdaptiveAveragePooling{_rank}D", examples=_examples)(adaptive_pooling(_rank, "Avg"))

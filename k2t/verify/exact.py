@@ -28,6 +28,7 @@ def float64_kernels() -> Iterator[None]:
         "gelu": gelu,
         "max_pool": max_pool,
         "max_pool3d": max_pool,
+        "pool": partial(pool, tf.nn.pool),
         "resize": partial(resize, tf.image.resize),
         "cast": partial(cast, tf.cast),
         "convert_to_tensor": partial(convert_to_tensor, tf.convert_to_tensor),
@@ -77,6 +78,13 @@ def max_pool(input: Any, ksize: Any, strides: Any, padding: str, data_format: st
     x = tf.nn.max_pool2d(tf.reshape(x, (batch, frames, height * width, channels)), (depth, 1), (step, 1), padding)
     x = tf.reshape(x, (batch, -1, height, width, channels))
     return tf.transpose(x, (0, 4, 1, 2, 3)) if first else x
+
+
+def pool(own: Any, input: Any, window_shape: Any, pooling_type: str, strides: Any = None, **options: Any) -> Any:
+    """`tf.nn.pool`; a maximum over three axes as `max_pool` has it."""
+    if pooling_type != "MAX" or len(input.shape) != 5 or options.get("dilations"):
+        return own(input, window_shape, pooling_type, strides=strides, **options)
+    return max_pool(input, window_shape, strides or 1, options.get("padding", "VALID"), options.get("data_format"))
 
 
 def spatial(value: Any, first: bool) -> list[int]:
