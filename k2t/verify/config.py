@@ -8,9 +8,9 @@ from typing import Any
 FLOATS = {"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"}
 POLICIES = {"Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy"}
 MODELS = {"Model", "Functional", "Sequential", "TensorFlowOpLayer", "TFOpLambda", "SlicingOpLambda", "ClassMethod"}
-KERAS_1_ONLY = {
+RENAMED = {
     *("Convolution1D", "Convolution2D", "Convolution3D", "AtrousConvolution1D", "AtrousConvolution2D", "Merge"),
-    *("Deconvolution2D", "SeparableConvolution2D", "TimeDistributedDense"),
+    *("Deconvolution2D", "SeparableConvolution2D", "TimeDistributedDense", "CuDNNLSTM", "CuDNNGRU"),
 }
 
 

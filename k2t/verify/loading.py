@@ -101,16 +101,28 @@ def _live(model: Any) -> KerasReference:
 
 
 def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
-    """A copy of a live model that computes in `dtype`; the arrays are handed over as the library orders them."""
+    """A copy of a live model that computes in `dtype`; the arrays are handed over as the library orders them.
+
+    What code the model holds was let in when it was made.
+    """
     config = configs.with_dtype(json.loads(model.to_json()), dtype)
     if found.legacy:
-        copy = found.keras.models.model_from_json(json.dumps(configs.for_tf_keras(config)))
-    else:  # what code the model holds was let in when it was made
+        copy = _from_json(configs.for_tf_keras(config), run_source=True)
+    else:
         copy = found.keras.saving.deserialize_keras_object(config, safe_mode=False)
     if not copy.built:
         copy.build([tuple(tensor.shape) for tensor in model.inputs])
     copy.set_weights(model.get_weights())
     return copy
+
+
+def _from_json(config: Any, *, run_source: bool) -> Any:
+    """A tf-keras model; its public function has no way to allow Lambda layers."""
+    import tf_keras
+    from tf_keras.src.saving.serialization_lib import SafeModeScope
+
+    with SafeModeScope(safe_mode=not run_source):
+        return tf_keras.models.model_from_json(json.dumps(config))
 
 
 def _loaded(found: Library, file: ModelFile) -> Callable[[str], Any]:
@@ -160,9 +172,13 @@ def _flat(found: Library, file: ModelFile) -> Callable[[str], Any]:
         made = configs.with_dtype(configs.for_tf_keras(copy.deepcopy(file.config)), dtype)
         with named(weights, "model.h5") as link:
             try:
-                model = found.keras.models.model_from_json(json.dumps(made))
+                model = _from_json(made, run_source=file.run_source)
                 model.load_weights(link)
             except Exception as error:
+                if "Lambda" in configs.layer_classes(made):  # bytecode of another Python, as a rule
+                    raise K2TError(
+                        f"{file.path}: the code of its Lambda layers cannot be run: {_reason(error)}"
+                    ) from error
                 model = _rebuilt(found, file, Path(link), dtype, error)
         if file.source.backend == "theano":
             flip_kernels(model)
@@ -193,7 +209,7 @@ def refuse_unknown(found: Library, file: ModelFile) -> None:
         K2TError: there are some.
     """
     lacking = configs.layer_classes(file.config) - set(vars(found.keras.layers)) - configs.MODELS
-    lacking -= configs.KERAS_1_ONLY | {name for name in lacking if _registered(found, name)}
+    lacking -= configs.RENAMED | {name for name in lacking if _registered(found, name)}
     if lacking:
         names = ", ".join(sorted(lacking))
         raise K2TError(f"{file.path}: the reference needs custom layers that {found.label} lacks: {names}")
