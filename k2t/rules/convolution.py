@@ -1,7 +1,8 @@
-"""Convolutions: plain, grouped, depthwise, separable, transposed."""
+"""Convolutions: plain, grouped, depthwise, separable."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from k2t.errors import UntranslatableError
@@ -68,16 +69,48 @@ def depthwise_first(array: Array) -> Array:
     return moved.reshape(channels * multiplier, 1, *spatial)
 
 
+@dataclass(frozen=True)
+class Window:
+    """How a kernel moves over the spatial axes."""
+
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+    dilation: tuple[int, ...]
+
+    def output_sizes(self, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The spatial sizes behind it."""
+        axes = zip(sizes, self.kernel_size, self.strides, self.dilation, strict=True)
+        return tuple(output_size(n, k, s, self.padding, d) for n, k, s, d in axes)
+
+
+def window(rank: int, kernel_size: Any, strides: Any, padding: str, dilation: Any) -> Window:
+    """The window of a layer's options."""
+    return Window(to_tuple(kernel_size, rank), to_tuple(strides, rank), padding, to_tuple(dilation, rank))
+
+
+def padded(b: Builder, x: Value, geometry: Geometry, moves: Window) -> tuple[str, dict[str, Any], Value]:
+    """How a convolution pads: the class, its options, and its input, padded where neither does."""
+    require(moves.padding, ("same", *FIXED), "padding")
+    sizes = tuple(b.fixed(n) for n in geometry.sizes(x))
+    needed = padding_of(moves.padding, sizes, moves.kernel_size, moves.strides, moves.dilation)
+    if needed.pairs is None:
+        return f"Conv{geometry.rank}dSame", {}, x
+    call = f"nn.Conv{geometry.rank}d"
+    if needed.symmetric is not None:
+        return call, {"padding": plain(needed.symmetric)} if any(needed.symmetric) else {}, x
+    if moves.padding == "same" and set(moves.strides) == {1}:
+        return call, {"padding": "same"}, x
+    return call, {}, geometry.pad(b, x, needed.pairs)
+
+
 def convolve(
     b: Builder,
     x: Value,
     geometry: Geometry,
+    moves: Window,
     *,
     filters: int,
-    kernel_size: tuple[int, ...],
-    strides: tuple[int, ...],
-    padding: str,
-    dilation: tuple[int, ...],
     groups: int,
     kernel: Variable,
     bias: Variable | None,
@@ -85,41 +118,26 @@ def convolve(
     role: str = "",
 ) -> Value:
     """nn.ConvNd with Keras's padding: as an option where it is symmetric, by F.pad or a local class where not."""
-    require(padding, ("same", *FIXED), "padding")
-    options: dict[str, Any] = {}
-    call = f"nn.Conv{geometry.rank}d"
-    source = x
-    needed = padding_of(padding, tuple(b.fixed(n) for n in geometry.sizes(x)), kernel_size, strides, dilation)
-    if needed.pairs is None:
-        call = f"Conv{geometry.rank}dSame"
-    elif needed.symmetric is not None:
-        options = {"padding": plain(needed.symmetric)} if any(needed.symmetric) else {}
-    elif padding == "same" and set(strides) == {1}:
-        options = {"padding": "same"}
-    else:
-        source = geometry.pad(b, x, needed.pairs)
-    if dilation != (1,) * geometry.rank:
-        options["dilation"] = plain(dilation)
+    call, options, source = padded(b, x, geometry, moves)
+    if set(moves.dilation) != {1}:
+        options["dilation"] = plain(moves.dilation)
     if groups != 1:
         options["groups"] = groups
     if bias is None:
         options["bias"] = False
-    stride = {} if set(strides) == {1} else {"stride": plain(strides)}
+    stride = {} if set(moves.strides) == {1} else {"stride": plain(moves.strides)}
     module = b.module(
         call,
         size(x, geometry.channels),
         filters,
-        plain(kernel_size),
+        plain(moves.kernel_size),
         role=role,
         weights={"weight": b.weight(kernel, transform=transform), "bias": b.weight(bias) if bias else None},
         **stride,
         **options,
     )
-    sizes_out = tuple(
-        output_size(*axis[:3], padding, axis[3])
-        for axis in zip(geometry.sizes(x), kernel_size, strides, dilation, strict=True)
-    )
-    return b.call(module, source, shape=geometry.shape(x, sizes_out, filters), layout=geometry.layout)
+    shape = geometry.shape(x, moves.output_sizes(geometry.sizes(x)), filters)
+    return b.call(module, source, shape=shape, layout=geometry.layout)
 
 
 def conv(rank: int) -> Any:
@@ -145,24 +163,13 @@ def conv(rank: int) -> Any:
         if lora_rank is not None or quantization_config is not None:
             raise UntranslatableError("LoRA and quantization are not supported yet; merge or dequantize before saving")
         geometry = Geometry(x, rank, data_format)
-        kernel_size = to_tuple(kernel_size, rank)
+        moves = window(rank, kernel_size, strides, padding, dilation_rate)
         channels = size(x, geometry.channels)
         if channels % groups or filters % groups:
             raise UntranslatableError(f"groups={groups} divides {channels} channels or {filters} filters unevenly")
-        kernel = b.variable("kernel", (*kernel_size, channels // groups, filters))
-        y = convolve(
-            b,
-            x,
-            geometry,
-            filters=filters,
-            kernel_size=kernel_size,
-            strides=to_tuple(strides, rank),
-            padding=padding,
-            dilation=to_tuple(dilation_rate, rank),
-            groups=groups,
-            kernel=kernel,
-            bias=b.variable("bias", (filters,)) if use_bias else None,
-        )
+        kernel = b.variable("kernel", (*moves.kernel_size, channels // groups, filters))
+        bias = b.variable("bias", (filters,)) if use_bias else None
+        y = convolve(b, x, geometry, moves, filters=filters, groups=groups, kernel=kernel, bias=bias)
         return activate(b, y, activation)
 
     translate.__doc__ = f"nn.Conv{rank}d; padding as an option where it is symmetric."
@@ -221,20 +228,17 @@ def depthwise(rank: int) -> Any:
         use_bias: bool = True,
     ) -> Value:
         geometry = Geometry(x, rank, data_format)
-        kernel_size = to_tuple(kernel_size, rank)
+        moves = window(rank, kernel_size, strides, padding, dilation_rate)
         channels = size(x, geometry.channels)
         filters = channels * depth_multiplier
         y = convolve(
             b,
             x,
             geometry,
+            moves,
             filters=filters,
-            kernel_size=kernel_size,
-            strides=to_tuple(strides, rank),
-            padding=padding,
-            dilation=to_tuple(dilation_rate, rank),
             groups=channels,
-            kernel=b.variable("kernel", (*kernel_size, channels, depth_multiplier)),
+            kernel=b.variable("kernel", (*moves.kernel_size, channels, depth_multiplier)),
             bias=b.variable("bias", (filters,)) if use_bias else None,
             transform=depthwise_first,
         )
@@ -280,22 +284,17 @@ def separable(rank: int) -> Any:
         use_bias: bool = True,
     ) -> Value:
         geometry = Geometry(x, rank, data_format)
-        kernel_size, ones = to_tuple(kernel_size, rank), (1,) * rank
+        moves, ones = window(rank, kernel_size, strides, padding, dilation_rate), (1,) * rank
         channels = size(x, geometry.channels)
         inner = channels * depth_multiplier
-        depthwise_kernel = b.variable("depthwise_kernel", (*kernel_size, channels, depth_multiplier))
-        pointwise_kernel = b.variable("pointwise_kernel", (*ones, inner, filters))
         y = convolve(
             b,
             x,
             geometry,
+            moves,
             filters=inner,
-            kernel_size=kernel_size,
-            strides=to_tuple(strides, rank),
-            padding=padding,
-            dilation=to_tuple(dilation_rate, rank),
             groups=channels,
-            kernel=depthwise_kernel,
+            kernel=b.variable("depthwise_kernel", (*moves.kernel_size, channels, depth_multiplier)),
             bias=None,
             transform=depthwise_first,
             role="depthwise",
@@ -304,13 +303,10 @@ def separable(rank: int) -> Any:
             b,
             y,
             geometry,
+            window(rank, 1, 1, "valid", 1),
             filters=filters,
-            kernel_size=ones,
-            strides=ones,
-            padding="valid",
-            dilation=ones,
             groups=1,
-            kernel=pointwise_kernel,
+            kernel=b.variable("pointwise_kernel", (*ones, inner, filters)),
             bias=b.variable("bias", (filters,)) if use_bias else None,
             role="pointwise",
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k2t.errors import UntranslatableError
-from k2t.program import Index, Value
+from k2t.program import Index, Value, Weight
 from k2t.rules.activations import activate
 from k2t.rules.base import example, require, rule, size
 from k2t.rules.builder import Builder
@@ -67,6 +67,27 @@ def cut_off(b: Builder, y: Value, geometry: Geometry, crops: list[Crop]) -> Valu
     return b.call("[]", y, index, shape=geometry.shape(y, sizes, y.shape[geometry.channels]))
 
 
+def weights(b: Builder, shape: tuple[int, ...], use_bias: bool) -> dict[str, Weight | None]:
+    """The module's state, from a kernel (..., out, in)."""
+    kernel = b.weight(b.variable("kernel", shape), transform=kernel_first)
+    return {"weight": kernel, "bias": b.weight(b.variable("bias", (shape[-2],))) if use_bias else None}
+
+
+def module_options(
+    stride: tuple[int, ...], crops: list[Crop], dilation: tuple[int, ...], use_bias: bool
+) -> dict[str, Any]:
+    """What the module is told besides its sizes."""
+    options = {
+        "stride": stride,
+        "padding": tuple(cut.padding for cut in crops),
+        "output_padding": tuple(cut.output_padding for cut in crops),
+        "dilation": dilation,
+    }
+    neutral = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+    arguments = {key: plain(value) for key, value in options.items() if set(value) != {neutral[key]}}
+    return arguments if use_bias else {**arguments, "bias": False}
+
+
 def transposed(rank: int) -> Any:
     """The rule of ConvNDTranspose."""
 
@@ -93,25 +114,13 @@ def transposed(rank: int) -> Any:
         if any(length < 1 for length in lengths):
             raise UntranslatableError(f"output_padding={output_padding!r} leaves nothing")
         crops = [crop(*axis, padding) for axis in zip(reach, lengths, stride, strict=True)]
-        channels = size(x, geometry.channels)
-        kernel = b.weight(b.variable("kernel", (*kernel_size, filters, channels)), transform=kernel_first)
-        bias = b.weight(b.variable("bias", (filters,))) if use_bias else None
-        options = {
-            "stride": stride,
-            "padding": tuple(cut.padding for cut in crops),
-            "output_padding": tuple(cut.output_padding for cut in crops),
-            "dilation": dilation,
-        }
-        neutral = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
-        arguments = {key: plain(value) for key, value in options.items() if set(value) != {neutral[key]}}
-        arguments |= {} if use_bias else {"bias": False}
         module = b.module(
             f"nn.ConvTranspose{rank}d",
-            channels,
+            size(x, geometry.channels),
             filters,
             plain(kernel_size),
-            weights={"weight": kernel, "bias": bias},
-            **arguments,
+            weights=weights(b, (*kernel_size, filters, size(x, geometry.channels)), use_bias),
+            **module_options(stride, crops, dilation, use_bias),
         )
         sizes = [
             None if n is None else (n - 1) * s + length + cut.before + cut.behind
