@@ -61,11 +61,12 @@ def builders(library: str) -> list[str]:
 
 @contextmanager
 def float64(library: str) -> Iterator[Any]:
-    """The library, whose layers are made in float64."""
+    """The library, whose layers are made in float64 and compute in it."""
     keras = import_module(library)
     keras.backend.clear_session()
     keras.backend.set_floatx("float64")
-    yield keras
+    with float64_kernels():
+        yield keras
     keras.backend.set_floatx("float32")
     keras.backend.clear_session()
     gc.collect()
@@ -79,6 +80,8 @@ def build(keras: Any, name: str) -> Any:
     rng = np.random.default_rng(0)
     for layer in model.layers:
         layer.set_weights([random_weight(variable, rng) for variable in layer.weights])
+        if hasattr(layer, "finalize_state"):  # Normalization computes with copies of its weights
+            layer.finalize_state()
     calibrate(model, rng)
     return model
 
@@ -118,8 +121,7 @@ def logits(model: Any, inputs: np.ndarray, keras: Any) -> np.ndarray:
     """What the last activation of the Keras model is applied to."""
     last = model.layers[-1]
     activation, last.activation = last.activation, keras.activations.linear
-    with float64_kernels():
-        outputs = np.asarray(model(inputs, training=False))
+    outputs = np.asarray(model(inputs, training=False))
     last.activation = activation
     return outputs
 
