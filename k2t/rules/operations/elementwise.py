@@ -157,8 +157,17 @@ for _name in BINARY_TENSORS.split():
     register_tensors(_name, f"torch.{_name}", None, _usable)
 for _name in WHOLE_TENSORS.split():
     register_tensors(_name, f"torch.{_name}", None, [call(whole(None, 4, below=30), whole(None, 4, below=30))])
+
+
+def register_bits(name: str, target: str) -> None:
+    """An operator between whole numbers."""
+    operation(name, examples=[call(whole(None, 4, below=30), whole(None, 4))])(
+        lambda b, x, y: elementwise(b, target, x, y, dtype=result_dtype(x, y))
+    )
+
+
 for _name, _target in BITS.items():
-    register_binary(_name, _target, None, [call(whole(None, 4, below=30), whole(None, 4))])
+    register_bits(_name, _target)
 register_tensors("arctan2", "torch.atan2", None, BINARY_EXAMPLES[:2])
 
 

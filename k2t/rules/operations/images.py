@@ -58,10 +58,10 @@ def resize(
     fill_mode: str = "constant",
     fill_value: float = 0.0,
     data_format: str | None = None,
-) -> Value:
+) -> Any:
     """What the layer Resizing does."""
     height, width = size
-    return stateless(  # type: ignore[no-any-return]
+    return stateless(
         b,
         "Resizing",
         images,
@@ -224,12 +224,12 @@ def crop_images(
     target_height: int | None = None,
     target_width: int | None = None,
     data_format: str | None = None,
-) -> Value:
+) -> Any:
     """A slice."""
     geometry = Geometry(images, 2, data_format)
     given = [top_cropping, bottom_cropping, target_height, left_cropping, right_cropping, target_width]
     cuts = sides(b, images, geometry, given, -1)
-    return stateless(b, "Cropping2D", images, cropping=cuts, data_format=data_format)  # type: ignore[no-any-return]
+    return stateless(b, "Cropping2D", images, cropping=cuts, data_format=data_format)
 
 
 def gaussian(length: int, sigma: float) -> Array:

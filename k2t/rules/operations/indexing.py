@@ -145,7 +145,7 @@ def in_top_k(b: Builder, targets: Value, predictions: Value, k: int) -> Value:
 )
 def one_hot(
     b: Builder, x: Any, num_classes: int, axis: int = -1, dtype: str | None = None, sparse: bool = False
-) -> Value:
+) -> Any:
     """Compared with 0 to num_classes - 1: F.one_hot refuses what lies outside, Keras makes rows of zeros of it."""
     if not isinstance(x, Value):
         x = tensor(b, np.asarray(x))
@@ -156,7 +156,7 @@ def one_hot(
     sizes = [-1 if i == axis else 1 for i in range(axis, rank)]
     numbers = tensor(b, np.arange(num_classes).reshape(sizes), "classes")
     same = b.call("==", column, numbers, shape=shape, dtype="bool", layout="keras")
-    return cast(b, same, dtype or "float32")  # type: ignore[no-any-return]
+    return cast(b, same, dtype or "float32")
 
 
 @operation("multi_hot", examples=[call(whole(None, 3, below=6), 6), call(whole(None, 3, below=6), 6, dtype="bool")])
@@ -168,14 +168,14 @@ def multi_hot(
     dtype: str | None = None,
     sparse: bool = False,
     num_tokens: int | None = None,
-) -> Value:
+) -> Any:
     """Whether each class is among the numbers of a row."""
     count = num_classes if num_classes is not None else num_tokens
     if count is None:
         raise UntranslatableError("multi_hot without the number of classes")
     single = one_hot(b, inputs, count, axis, "bool")
     found = along(b, ".any", single, 1 if inputs.rank > 1 else 0, False, "bool")
-    return cast(b, found, dtype or "float32")  # type: ignore[no-any-return]
+    return cast(b, found, dtype or "float32")
 
 
 @operation("searchsorted")

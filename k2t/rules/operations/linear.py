@@ -220,9 +220,9 @@ def several(b: Builder, target: str, x: Value, shapes: list[Shape], dtype: str |
 
 
 @operation("slogdet", examples=[call(_SQUARE)])
-def slogdet(b: Builder, x: Value) -> list[Value]:
+def slogdet(b: Builder, x: Value) -> Any:
     """torch.linalg.slogdet."""
-    return several(b, "torch.linalg.slogdet", x, [x.shape[:-2]] * 2)  # type: ignore[no-any-return]
+    return several(b, "torch.linalg.slogdet", x, [x.shape[:-2]] * 2)
 
 
 @operation("logdet")
@@ -232,26 +232,26 @@ def logdet(b: Builder, x: Value) -> Value:
 
 
 @operation("eig")
-def eig(b: Builder, x: Value) -> list[Value]:
+def eig(b: Builder, x: Value) -> Any:
     """torch.linalg.eig."""
-    return several(b, "torch.linalg.eig", x, [x.shape[:-1], x.shape], "complex64")  # type: ignore[no-any-return]
+    return several(b, "torch.linalg.eig", x, [x.shape[:-1], x.shape], "complex64")
 
 
 @operation("eigh")
-def eigh(b: Builder, x: Value) -> list[Value]:
+def eigh(b: Builder, x: Value) -> Any:
     """torch.linalg.eigh."""
-    return several(b, "torch.linalg.eigh", x, [x.shape[:-1], x.shape])  # type: ignore[no-any-return]
+    return several(b, "torch.linalg.eigh", x, [x.shape[:-1], x.shape])
 
 
 @operation("qr")
-def qr(b: Builder, x: Value, mode: str = "reduced") -> list[Value]:
+def qr(b: Builder, x: Value, mode: str = "reduced") -> Any:
     """torch.linalg.qr."""
     *front, rows, width = x.shape
     inner_size = None if rows is None or width is None else min(rows, width)
     own = rows if mode == "complete" else inner_size
     options: Options = {"mode": mode} if mode != "reduced" else {}
     shapes: list[Shape] = [(*front, rows, own), (*front, own, width)]
-    return several(b, "torch.linalg.qr", x, shapes, **options)  # type: ignore[no-any-return]
+    return several(b, "torch.linalg.qr", x, shapes, **options)
 
 
 @operation("svd", examples=[call(_X, compute_uv=False)])

@@ -57,10 +57,10 @@ def pooled(
     data_format: str | None = None,
     *,
     kind: str,
-) -> Value:
+) -> Any:
     """What the pooling layer does."""
     options = {"pool_size": pool_size, "strides": strides, "padding": padding.lower(), "data_format": data_format}
-    return stateless(b, f"{kind}Pooling{inputs.rank - 2}D", inputs, **options)  # type: ignore[no-any-return]
+    return stateless(b, f"{kind}Pooling{inputs.rank - 2}D", inputs, **options)
 
 
 _POOLS = [call(_IMAGE, 2), call(_IMAGE, (3, 2), 2, "same"), call(_X, 2, 1, "same")]
@@ -323,10 +323,10 @@ def rms_normalization(b: Builder, x: Value, scale: Any = None, axis: Any = -1, e
     return y if scale is None else elementwise(b, "*", y, scale)
 
 
-def normalized(b: Builder, x: Value, axis: Any = -1, *, one_axis: Any, logarithm: bool) -> Value:
+def normalized(b: Builder, x: Value, axis: Any = -1, *, one_axis: Any, logarithm: bool) -> Any:
     """F.softmax or F.log_softmax; over several axes by logsumexp."""
     if isinstance(axis, int):
-        return one_axis(b, x, axis)  # type: ignore[no-any-return]
+        return one_axis(b, x, axis)
     y = elementwise(b, "-", x, logsumexp(b, x, axis, True))
     return y if logarithm else elementwise(b, "torch.exp", y)
 

@@ -109,7 +109,7 @@ def istft(
     length: int | None = None,
     window: Any = "hann",
     center: bool = True,
-) -> Value:
+) -> Any:
     """torch.fft.irfft, times the inverse window, added where frames overlap."""
     frames = irfft(b, x, fft_length)
     count = frames.shape[-2]
@@ -123,7 +123,7 @@ def istft(
     y = b.call("overlap_add", frames, sequence_stride, shape=shape, layout="keras")
     start = fft_length // 2 if center else 0
     stop = start + length if length is not None else total - fft_length // 2 if center else total
-    return get_item(b, y, (slice(None), slice(start or None, stop)))  # type: ignore[no-any-return]
+    return get_item(b, y, (slice(None), slice(start or None, stop)))
 
 
 def inverse_window(window: Any, stride: int) -> Any:
