@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 from k2t.program import Value
 from k2t.rules.builder import Builder
-from k2t.rules.operations.base import call_operation
+
+
+def call_operation(b: Builder, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Value:
+    """An operation of `keras.ops`; these are imported late, for some of them use masks."""
+    from k2t.rules.operations.base import call_operation as call
+
+    made: Value = call(b, name, args, kwargs)
+    return made
 
 
 def differs(b: Builder, x: Value, value: float) -> Value:
     """x != value."""
-    mask: Value = call_operation(b, "not_equal", (x, value), {})
-    return mask
+    return call_operation(b, "not_equal", (x, value), {})
 
 
 def any_last(b: Builder, x: Value) -> Value:
     """Whether any element along the last axis is True."""
-    mask: Value = call_operation(b, "any", (x,), {"axis": -1, "keepdims": False})
-    return mask
+    return call_operation(b, "any", (x,), {"axis": -1, "keepdims": False})
 
 
 def either(b: Builder, masks: list[Value]) -> Value:
@@ -38,5 +45,4 @@ def mask_of(b: Builder, x: Value) -> Value:
         return x.mask
     index = (slice(None), slice(None), *([0] * (x.rank - 2)))
     first = b.call("[]", x, index, shape=x.shape[:2], layout="keras")
-    mask: Value = call_operation(b, "ones_like", (first,), {"dtype": "bool"})
-    return mask
+    return call_operation(b, "ones_like", (first,), {"dtype": "bool"})

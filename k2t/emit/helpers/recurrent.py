@@ -128,19 +128,20 @@ def project(h: Tensor, weight: Tensor, bias: Tensor | None, kept: Tensor | None)
 def valid_first(x: Tensor, mask: Tensor) -> Tensor:
     """The steps of (N, T, C) where `mask` (N, T) is True come first, in their order."""
     order = mask.logical_not().int().argsort(dim=1, stable=True)
-    return x.take_along_dim(order[:, :, None], dim=1)
+    return x.gather(1, order[:, :, None].expand_as(x))
 
 
 def at_valid(x: Tensor, mask: Tensor) -> Tensor:
     """Undoes `valid_first`; a step that is not valid has what the last valid one before it has."""
     count = mask.cumsum(dim=1)[:, :, None]
-    return x.take_along_dim((count - 1).clamp(min=0), dim=1) * (count > 0)
+    return x.gather(1, (count - 1).clamp(min=0).expand_as(x)) * (count > 0)
 
 
 def last_valid(x: Tensor, mask: Tensor) -> Tensor:
     """The last valid step, of steps in the order of `valid_first`; zeros where none is valid."""
     count = mask.sum(dim=1)[:, None, None]
-    return (x.take_along_dim((count - 1).clamp(min=0), dim=1) * (count > 0))[:, 0]
+    last = (count - 1).clamp(min=0).expand_as(x[:, :1])
+    return (x.gather(1, last) * (count > 0))[:, 0]
 
 
 class RecurrentState(nn.Module):
