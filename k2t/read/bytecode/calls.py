@@ -15,14 +15,13 @@ NULL = ast.Constant("<null>")
 class Imported(ast.Constant):
     """A module on the stack, until a name is given to it."""
 
-    def __init__(self, path: str, names_inside: bool) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__(path)
         self.path = path
-        self.names_inside = names_inside
 
     def attribute(self, name: str) -> Imported:
         """`path.name`."""
-        return Imported(f"{self.path}.{name}", self.names_inside)
+        return Imported(f"{self.path}.{name}")
 
     def statement(self, name: str) -> ast.stmt:
         """`import path as name`."""
@@ -70,6 +69,8 @@ class Calls:
     code: CodeRecord
     release: Release
     keywords: tuple[str, ...]
+    out: list[ast.stmt]
+    taken: int
 
     def inner(self, code: CodeRecord, defaults: list[ast.expr]) -> ast.FunctionDef:
         """A function inside, followed on its own."""
@@ -83,10 +84,8 @@ class Calls:
         """A call, from 3.11."""
         names, self.keywords = self.keywords, ()
         args = take(stack, argument)
-        callee = [item for item in take(stack, 2) if item is not NULL]
-        if len(callee) != 1:
-            raise ReadError("a call without a function")
-        stack.append(called(callee[0], args, names))
+        callee, *first = [item for item in take(stack, 2) if item is not NULL] or [None]
+        stack.append(called(callee, [*first, *args], names))
 
     def do_call_kw(self, argument: int, stack: list[Any]) -> None:
         """A call with keyword arguments, from 3.13."""
@@ -105,6 +104,12 @@ class Calls:
         args = take(stack, argument)
         stack.append(called(stack.pop(), [*args, *keywords], names))
 
+    def do_call_function_var(self, argument: int, stack: list[Any]) -> None:
+        """A call with `*args` (Python 2)."""
+        more = stack.pop()
+        self.do_call_function(argument, stack)
+        stack[-1].args.append(ast.Starred(more, ast.Load()))
+
     def do_call_function_kw(self, argument: int, stack: list[Any]) -> None:
         """A call with keyword arguments, 3.6 to 3.10."""
         if self.release.version < (3, 6):
@@ -118,6 +123,28 @@ class Calls:
         args = take(stack, argument)
         stack.pop()
         stack.append(called(stack.pop(), args, ()))
+
+    def do_call_function_ex(self, argument: int, stack: list[Any]) -> None:
+        """`function(*args, **kwargs)`, from 3.6."""
+        if self.release.version < (3, 6):
+            raise ReadError("instruction CALL_FUNCTION_EX is not followed")
+        keywords = [ast.keyword(None, stack.pop())] if argument & 1 else []
+        args = stack.pop()
+        callee = stack.pop()
+        if self.release.version >= (3, 11):
+            other = stack.pop()
+            callee = other if callee is NULL else callee
+        if not isinstance(callee, ast.expr):
+            raise ReadError("a call without a function")
+        spread: list[ast.expr] = [ast.Starred(args, ast.Load())]
+        stack.append(ast.Call(callee, spread, keywords))
+
+    def do_call_intrinsic_1(self, argument: int, stack: list[Any]) -> None:
+        """A unary plus, or a list as a tuple, from 3.12."""
+        if argument == 5:
+            stack.append(ast.UnaryOp(ast.UAdd(), stack.pop()))
+        elif argument != 6:
+            raise ReadError(f"intrinsic function {argument} is not followed")
 
     def do_make_function(self, argument: int, stack: list[Any]) -> None:
         """A function inside; its defaults are on the stack."""
@@ -134,13 +161,19 @@ class Calls:
         if not isinstance(code, CodeRecord) or (not old and argument & 6 and self.release.version < (3, 13)):
             raise ReadError("a function inside it has defaults by keyword")
         inner = self.inner(code, defaults)
-        if len(inner.body) != 1 or not isinstance(inner.body[0], ast.Return) or inner.body[0].value is None:
-            raise ReadError("a function inside it is no expression")
-        stack.append(ast.Lambda(inner.args, inner.body[0].value))
+        if len(inner.body) == 1 and isinstance(inner.body[0], ast.Return) and inner.body[0].value is not None:
+            stack.append(ast.Lambda(inner.args, inner.body[0].value))
+        else:
+            self.taken += 1
+            inner.name = f"_{self.taken}"
+            self.out.append(inner)
+            stack.append(ast.Name(inner.name, ast.Load()))
 
     def do_set_function_attribute(self, argument: int, stack: list[Any]) -> None:
         """Defaults or closure of a function, from 3.13."""
         made, value = stack.pop(), stack.pop()
+        if argument == 1 and isinstance(made, ast.Name):
+            raise ReadError("a function inside it has defaults")
         if argument == 1:
             made.args.defaults = list(value.elts)
         elif argument != 8:

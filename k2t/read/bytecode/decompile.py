@@ -1,6 +1,6 @@
 """Recovers the syntax tree of a function from its instructions, by following what they do to the stack.
 
-Straight code, conditional expressions and early returns; loops and exceptions are refused.
+Straight code, conditions, early returns and loops over items; other loops and exceptions are refused.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ import ast
 from typing import Any
 
 from k2t.errors import ReadError
-from k2t.read.bytecode.calls import NULL, Calls, Imported, literal, take
+from k2t.read.bytecode.building import Building
+from k2t.read.bytecode.calls import NULL, Imported, literal
 from k2t.read.bytecode.instructions import Instruction, instructions
+from k2t.read.bytecode.loops import Cleared, Loops
 from k2t.read.bytecode.marshalled import CodeRecord
 from k2t.read.bytecode.opcodes import RELEASES, Release
 
@@ -40,19 +42,14 @@ UNARY: dict[str, type[ast.unaryop]] = {
     "UNARY_NOT": ast.Not,
     "UNARY_INVERT": ast.Invert,
 }
-COMPARE: tuple[type[ast.cmpop], ...] = (
-    ast.Lt,
-    ast.LtE,
-    ast.Eq,
-    ast.NotEq,
-    ast.Gt,
-    ast.GtE,
-    ast.In,
-    ast.NotIn,
-    ast.Is,
-    ast.IsNot,
+# What makes no difference to what is computed: markers, and loops whose start and end the jumps show.
+IGNORED = frozenset(
+    """RESUME PRECALL NOP CACHE MAKE_CELL COPY_FREE_VARS TO_BOOL EXTENDED_ARG GET_ITER END_FOR SETUP_LOOP POP_BLOCK
+    GEN_START LIST_TO_TUPLE""".split()  # noqa: SIM905
 )
-IGNORED = frozenset({"RESUME", "PRECALL", "NOP", "CACHE", "MAKE_CELL", "COPY_FREE_VARS", "TO_BOOL", "EXTENDED_ARG"})
+# Names that are constants today (Python 2).
+SINGLETONS = {name: ast.Constant(value) for name, value in (("True", True), ("False", False), ("None", None))}
+GENERATOR, VARARGS, VARKEYWORDS = 0x20, 0x04, 0x08
 
 
 def decompile(candidates: list[CodeRecord]) -> tuple[ast.FunctionDef, CodeRecord]:
@@ -67,9 +64,10 @@ def decompile(candidates: list[CodeRecord]) -> tuple[ast.FunctionDef, CodeRecord
         for release in RELEASES[code.layout]:
             try:
                 follower = Follower(code, release)
-                node = definition(code, follower.follow(0, []), [])
+                node = definition(code, follower.body(), [])
+                ast.unparse(node)  # fails where the bytes are no function's
                 found.append((follower.coverage(), node, code))
-            except (ReadError, IndexError, RecursionError) as error:
+            except (ReadError, LookupError, RecursionError, AttributeError, TypeError, ValueError) as error:
                 reasons.append(f"{error}{disassembly(code, release)}")
     if not found:
         raise ReadError(max(reasons, key=len))
@@ -89,19 +87,23 @@ def disassembly(code: CodeRecord, release: Release) -> str:
 
 def definition(code: CodeRecord, body: list[ast.stmt], defaults: list[ast.expr]) -> ast.FunctionDef:
     """The definition with this body."""
-    names = [ast.arg(name) for name in code.fast[: code.argcount + code.kwonly]]
+    count = code.argcount + code.kwonly
+    names = [ast.arg(name) for name in code.fast]
+    rest = names[count:]
     arguments = ast.arguments(
         posonlyargs=[],
         args=names[: code.argcount],
-        kwonlyargs=names[code.argcount :],
+        vararg=rest.pop(0) if code.flags & VARARGS else None,
+        kwonlyargs=names[code.argcount : count],
         kw_defaults=[None] * code.kwonly,
+        kwarg=rest.pop(0) if code.flags & VARKEYWORDS else None,
         defaults=defaults,
     )
     name = code.name if code.name.isidentifier() else "function"
     return ast.fix_missing_locations(ast.FunctionDef(name, arguments, body, []))
 
 
-class Follower(Calls):
+class Follower(Loops, Building):
     """Follows the instructions of one function."""
 
     def __init__(self, code: CodeRecord, release: Release) -> None:
@@ -111,6 +113,9 @@ class Follower(Calls):
         self.steps = 0
         self.reached: set[int] = set()
         self.keywords: tuple[str, ...] = ()
+        self.out: list[ast.stmt] = []
+        self.taken = 0
+        self.aliases: dict[int, str] = {}
 
     def coverage(self) -> float:
         """The share of the instructions that were followed."""
@@ -118,12 +123,28 @@ class Follower(Calls):
 
     def inner(self, code: CodeRecord, defaults: list[ast.expr]) -> ast.FunctionDef:
         """A function inside, followed on its own."""
-        return definition(code, Follower(code, self.release).follow(0, []), defaults)
+        return definition(code, Follower(code, self.release).body(), defaults)
 
-    def follow(self, offset: int, stack: list[Any]) -> list[ast.stmt]:
-        """Statements from `offset` to the return."""
-        statements: list[ast.stmt] = []
-        while True:
+    def body(self) -> list[ast.stmt]:
+        """All statements; what a generator yields is returned as a list."""
+        statements = self.follow(0, [])
+        if self.code.flags & GENERATOR:
+            start: ast.stmt = ast.Assign([ast.Name("_items", ast.Store())], ast.List([], ast.Load()))
+            return [start, *statements[:-1], ast.Return(ast.Name("_items", ast.Load()))]
+        return statements
+
+    def follow(self, offset: int, stack: list[Any], loop: int = -1) -> list[ast.stmt]:
+        """Statements from `offset` to the return, or back to the start of the loop."""
+        outer, self.out = self.out, []
+        try:
+            self.proceed(offset, stack, loop)
+            return self.out
+        finally:
+            self.out = outer
+
+    def proceed(self, offset: int, stack: list[Any], loop: int) -> None:
+        """Add the statements."""
+        while offset != loop:
             self.steps += 1
             if self.steps > MAX_STEPS or offset not in self.instructions:
                 raise ReadError("it is too long or does not end")
@@ -132,77 +153,91 @@ class Follower(Calls):
             offset = item.after
             if item.name in ("RETURN_VALUE", "RETURN_CONST"):
                 value = stack.pop() if item.name == "RETURN_VALUE" else self.constant(item.argument)
-                return [*statements, ast.Return(value)]
-            if item.target >= 0:
-                if item.target <= item.offset:
-                    raise ReadError("it holds a loop")
-                if item.name in ("JUMP_FORWARD", "JUMP_ABSOLUTE"):
-                    offset = item.target
-                    continue
-                return [*statements, self.branch(item, stack)]
-            statement = self.step(item, stack)
-            if statement is not None:
-                statements.append(statement)
+                self.out.append(ast.Return(value))
+                return
+            if item.name == "FOR_ITER":
+                offset = self.loop(item, stack)
+            elif item.target < 0:
+                self.step(item, stack)
+            elif item.target <= item.offset and item.target != loop:
+                raise ReadError("it holds a loop that is not over items")
+            elif item.name.startswith(("JUMP_FORWARD", "JUMP_ABSOLUTE", "JUMP_BACKWARD")):
+                offset = item.target
+            else:
+                self.branch(item, stack, loop)
+                return
 
-    def branch(self, item: Instruction, stack: list[Any]) -> ast.stmt:
+    def branch(self, item: Instruction, stack: list[Any], loop: int) -> None:
         """A conditional jump: both ways to the end."""
         test = stack.pop()
         jumped = [*stack, test] if item.name.endswith("OR_POP") else list(stack)
-        jumps_if = "IF_TRUE" in item.name
-        there, here = self.follow(item.target, jumped), self.follow(item.after, list(stack))
-        return ast.If(test, there, here) if jumps_if else ast.If(test, here, there)
+        if item.name.endswith("NONE"):
+            test = ast.Compare(test, [ast.IsNot() if "NOT_NONE" in item.name else ast.Is()], [ast.Constant(None)])
+        aliases = dict(self.aliases)
+        there = self.follow(item.target, jumped, loop) or [ast.Pass()]
+        self.aliases = aliases
+        here = self.follow(item.after, list(stack), loop) or [ast.Pass()]
+        self.out.append(ast.If(test, here, there) if "IF_FALSE" in item.name else ast.If(test, there, here))
 
     def constant(self, index: int) -> ast.expr:
         """A constant of the code as an expression."""
         return literal(self.code.consts[index])
 
-    def step(self, item: Instruction, stack: list[Any]) -> ast.stmt | None:
-        """One instruction without a jump; a statement if it ends one."""
+    def step(self, item: Instruction, stack: list[Any]) -> None:
+        """One instruction without a jump."""
         name, argument = item.name, item.argument
-        if name in IGNORED:
-            return None
         if name in UNARY:
             stack.append(ast.UnaryOp(UNARY[name](), stack.pop()))
         elif name.startswith(("BINARY_", "INPLACE_")) and name.partition("_")[2] in BINARY:
             self.binary(BINARY[name.partition("_")[2]], stack)
         elif name.startswith("STORE_FAST") or name == "STORE_DEREF":
-            return self.store(name, argument, stack)
+            self.store(name, argument, stack)
         elif name == "POP_TOP":
             value = stack.pop()
-            return ast.Expr(value) if isinstance(value, ast.Call) else None
+            if isinstance(value, ast.Call):
+                self.out.append(ast.Expr(value))
         elif name.startswith("SLICE+"):
             self.old_slice(int(name[-1]), stack)
-        else:
+        elif name not in IGNORED:
             handler = getattr(self, f"do_{name.lower()}", None)
             if handler is None:
                 raise ReadError(f"instruction {name} is not followed")
-            return handler(argument, stack)  # type: ignore[no-any-return]
-        return None
+            handler(argument, stack)
 
     def binary(self, kind: type[ast.operator], stack: list[Any]) -> None:
         """Two values joined by an operator."""
         right, left = stack.pop(), stack.pop()
         stack.append(ast.BinOp(left, kind(), right))
 
-    def store(self, name: str, argument: int, stack: list[Any]) -> ast.stmt:
+    def store(self, name: str, argument: int, stack: list[Any]) -> None:
         """A local variable is set; two at once in some releases."""
-        if name == "STORE_FAST_LOAD_FAST":
-            statement = self.assigned(self.code.fast[argument >> 4], stack.pop())
-            stack.append(ast.Name(self.code.fast[argument & 15], ast.Load()))
-            return statement
         if name == "STORE_FAST_STORE_FAST":
-            first, second = stack.pop(), stack.pop()
-            pair = (self.code.fast[argument >> 4], self.code.fast[argument & 15])
-            targets = [ast.Name(one, ast.Store()) for one in pair]
-            return ast.Assign([ast.Tuple(list[ast.expr](targets), ast.Store())], ast.Tuple([first, second], ast.Load()))
-        names = self.code.fast if name == "STORE_FAST" else self.code.deref
-        return self.assigned(names[argument], stack.pop())
+            self.set_fast(argument >> 4, stack)
+            self.set_fast(argument & 15, stack)
+        elif name == "STORE_FAST_LOAD_FAST":
+            self.set_fast(argument >> 4, stack)
+            self.do_load_fast(argument & 15, stack)
+        elif name == "STORE_FAST":
+            self.set_fast(argument, stack)
+        else:
+            self.assign(self.code.deref[argument], stack)
 
-    def assigned(self, name: str, value: ast.expr) -> ast.stmt:
-        """`name = value`, or an import."""
+    def set_fast(self, index: int, stack: list[Any]) -> None:
+        """A local variable is set, or has its value from before a comprehension again."""
+        if isinstance(stack[-1], Cleared):
+            stack.pop()
+            self.aliases.pop(index, None)
+        else:
+            self.assign(self.fast(index), stack)
+
+    def assign(self, name: str, stack: list[Any]) -> None:
+        """`name = value`, or an import; what waits for the old value is computed first."""
+        value = stack.pop()
+        self.spill(stack, (name,))
         if isinstance(value, Imported):
-            return value.statement(name)
-        return ast.Assign([ast.Name(name, ast.Store())], value)
+            self.out.append(value.statement(name))
+        else:
+            self.out.append(ast.Assign([ast.Name(name, ast.Store())], value))
 
     def do_load_const(self, argument: int, stack: list[Any]) -> None:
         """A constant, or the code of a function."""
@@ -211,7 +246,7 @@ class Follower(Calls):
 
     def do_load_fast(self, argument: int, stack: list[Any]) -> None:
         """A local variable."""
-        stack.append(ast.Name(self.code.fast[argument], ast.Load()))
+        stack.append(ast.Name(self.fast(argument), ast.Load()))
 
     do_load_fast_check = do_load_fast
 
@@ -230,7 +265,7 @@ class Follower(Calls):
         """A global name."""
         pushes_null = self.release.version >= (3, 11) and argument & 1
         name = self.code.names[argument >> 1 if self.release.version >= (3, 11) else argument]
-        items: list[Any] = [ast.Name(name, ast.Load())]
+        items: list[Any] = [SINGLETONS[name] if name in SINGLETONS else ast.Name(name, ast.Load())]
         stack += [*items, NULL] if pushes_null and self.release.version >= (3, 13) else items
         if pushes_null and self.release.version < (3, 13):
             stack.insert(-1, NULL)
@@ -263,71 +298,20 @@ class Follower(Calls):
             raise ReadError(f"operator {argument} is not followed")
         self.binary(BINARY[name], stack)
 
-    def do_binary_subscr(self, argument: int, stack: list[Any]) -> None:
-        """`value[key]`."""
-        key, value = stack.pop(), stack.pop()
-        stack.append(ast.Subscript(value, key, ast.Load()))
-
-    def do_binary_slice(self, argument: int, stack: list[Any]) -> None:
-        """`value[a:b]`."""
-        stop, start, value = stack.pop(), stack.pop(), stack.pop()
-        stack.append(ast.Subscript(value, ast.Slice(start, stop), ast.Load()))
-
-    def old_slice(self, bounds: int, stack: list[Any]) -> None:
-        """`value[a:b]` of Python 2."""
-        stop = stack.pop() if bounds & 2 else None
-        start = stack.pop() if bounds & 1 else None
-        stack.append(ast.Subscript(stack.pop(), ast.Slice(start, stop), ast.Load()))
-
-    def do_build_slice(self, argument: int, stack: list[Any]) -> None:
-        """`a:b:c`."""
-        parts = take(stack, argument)
-        stack.append(ast.Slice(*parts))
-
-    def do_build_tuple(self, argument: int, stack: list[Any]) -> None:
-        """`(a, b)`."""
-        stack.append(ast.Tuple(take(stack, argument), ast.Load()))
-
-    def do_build_list(self, argument: int, stack: list[Any]) -> None:
-        """`[a, b]`."""
-        stack.append(ast.List(take(stack, argument), ast.Load()))
-
-    def do_list_extend(self, argument: int, stack: list[Any]) -> None:
-        """`[*list, *more]`."""
-        more = stack.pop()
-        if argument != 1 or not isinstance(stack[-1], ast.List):
-            raise ReadError("instruction LIST_EXTEND is not followed here")
-        stack[-1] = ast.List([*stack[-1].elts, ast.Starred(more, ast.Load())], ast.Load())
-
-    def do_compare_op(self, argument: int, stack: list[Any]) -> None:
-        """`a < b`."""
-        shift = {(3, 12): 4, (3, 13): 5}.get(self.release.version, 0)
-        self.compare(COMPARE[argument >> shift], stack)
-
-    def do_is_op(self, argument: int, stack: list[Any]) -> None:
-        """`a is b`."""
-        self.compare(ast.IsNot if argument else ast.Is, stack)
-
-    def do_contains_op(self, argument: int, stack: list[Any]) -> None:
-        """`a in b`."""
-        self.compare(ast.NotIn if argument else ast.In, stack)
-
-    def compare(self, kind: type[ast.cmpop], stack: list[Any]) -> None:
-        """Two values compared."""
-        right, left = stack.pop(), stack.pop()
-        stack.append(ast.Compare(left, [kind()], [right]))
-
     def do_import_name(self, argument: int, stack: list[Any]) -> None:
         """`import name`."""
         names, _ = stack.pop(), stack.pop()
-        stack.append(Imported(self.code.names[argument], isinstance(names, ast.Tuple)))
+        path = self.code.names[argument]
+        stack.append(Imported(path if isinstance(names, ast.Tuple) else path.split(".")[0]))
 
     def do_import_from(self, argument: int, stack: list[Any]) -> None:
         """`from module import name`; the module stays."""
         stack.append(stack[-1].attribute(self.code.names[argument]))
 
     def do_copy(self, argument: int, stack: list[Any]) -> None:
-        """A value again, from 3.11."""
+        """A value again, from 3.11; a call is made once."""
+        if isinstance(stack[-argument], ast.Call):
+            stack[-argument] = self.temporary(stack[-argument])
         stack.append(stack[-argument])
 
     def do_swap(self, argument: int, stack: list[Any]) -> None:
@@ -336,7 +320,7 @@ class Follower(Calls):
 
     def do_dup_top(self, argument: int, stack: list[Any]) -> None:
         """A value again."""
-        stack.append(stack[-1])
+        self.do_copy(1, stack)
 
     def do_rot_two(self, argument: int, stack: list[Any]) -> None:
         """Two values exchanged."""

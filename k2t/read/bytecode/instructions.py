@@ -9,7 +9,7 @@ from k2t.read.bytecode.marshalled import CodeRecord
 from k2t.read.bytecode.opcodes import Release
 
 ABSOLUTE = {"JUMP_ABSOLUTE", "POP_JUMP_IF_FALSE", "POP_JUMP_IF_TRUE", "JUMP_IF_FALSE_OR_POP", "JUMP_IF_TRUE_OR_POP"}
-RELATIVE = {"JUMP_FORWARD", "POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_FORWARD_IF_TRUE"}
+RELATIVE = {"JUMP_FORWARD", "FOR_ITER", "POP_JUMP_IF_NONE", "POP_JUMP_IF_NOT_NONE"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ def instructions(code: CodeRecord, release: Release) -> dict[int, Instruction]:
 def jump_target(name: str, argument: int, after: int, release: Release) -> int:
     """Where an instruction jumps to: releases count in bytes or instructions, from the start or from behind it."""
     unit = 2 if release.version >= (3, 10) else 1
-    if name in RELATIVE or (name in ABSOLUTE and release.version >= (3, 11)):
+    if "JUMP_BACKWARD" in name:
+        return after - argument * unit
+    if name in RELATIVE or "JUMP_FORWARD" in name or (name in ABSOLUTE and release.version >= (3, 11)):
         return after + argument * unit
     return argument * unit if name in ABSOLUTE else -1

@@ -170,6 +170,7 @@ def record(layout: str, found: dict[str, Any]) -> CodeRecord:
         fast = texts(found["varnames"])
         free = texts(found["freevars"])
         deref = texts(found["cellvars"]) + free
+    fast = tuple(name.replace(".", "_") for name in fast)  # the items of a comprehension are named ".0"
     code, consts = found["code"], found["consts"]
     if not isinstance(code, bytes) or not isinstance(consts, tuple):
         raise ReadError("the bytes of a Lambda's function are damaged")
