@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from k2t.lower.fold import fold_padding
+from k2t.lower.fold import fold_padding, fold_reshape
 from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
 from k2t.lower.prune import prune
@@ -24,5 +24,6 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None) -> lis
         prune(block)  # what nothing reads must not take part in the decision
         schedule(block)
         decide(block, layout if block is main else "torch")
-        fold_padding(block)  # reads the order of axes that was decided
+        fold_padding(block)  # these read the order of axes that was decided
+        fold_reshape(block)
     return name_everything(main, name)

@@ -6,6 +6,10 @@ from collections import Counter
 
 from k2t.program import Block, Module, Op, Value, plain, values
 
+# The options of a convolution in PyTorch's order.
+CONVOLUTION = ("stride", "padding", "dilation", "groups", "bias", "padding_mode")
+REDUCTIONS = (".mean", ".amax")
+
 
 def fold_padding(block: Block) -> None:
     """Given: y = F.pad(x, (1, 1, 1, 1)); z = conv(y). Result: z = conv(x) with padding=1.
@@ -23,7 +27,8 @@ def fold_padding(block: Block) -> None:
             continue
         amounts = symmetric(pads[padded].args[1], padded.rank - 2)
         if amounts is not None and isinstance(op.target, Module):
-            op.target.kwargs["padding"] = plain(amounts)
+            options = {**op.target.kwargs, "padding": plain(amounts)}
+            op.target.kwargs = {name: options[name] for name in sorted(options, key=CONVOLUTION.index)}
             op.args = (pads[padded].args[0], *op.args[1:])
             folded.add(id(pads[padded]))
     block.ops = [op for op in block.ops if id(op) not in folded]
@@ -45,3 +50,29 @@ def symmetric(pads: tuple[int, ...], rank: int) -> tuple[int, ...] | None:
     if len(pairs) > rank or any(before != behind or before < 0 for before, behind in pairs):
         return None
     return (*(0,) * (rank - len(pairs)), *(before for before, _ in reversed(pairs)))
+
+
+def fold_reshape(block: Block) -> None:
+    """Given: y = x.mean((2, 3)); z = y.reshape(-1, 8, 1, 1). Result: z = x.mean((2, 3), keepdim=True)."""
+    reads = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
+    reads.update(values(block.outputs))
+    reduced = {op.outputs: op for op in block.ops if op.target in REDUCTIONS and reads[op.outputs] == 1}
+    folded: set[int] = set()
+    for op in block.ops:
+        before = reduced.get(op.args[0]) if op.target == ".reshape" and isinstance(op.args[0], Value) else None
+        if before is not None and not before.kwargs and puts_back(op, before):
+            op.target, op.args, op.kwargs = before.target, before.args, {"keepdim": True}
+            folded.add(id(before))
+    block.ops = [op for op in block.ops if id(op) not in folded]
+
+
+def puts_back(reshape: Op, reduction: Op) -> bool:
+    """Whether the reshape does nothing but put axes of size 1 where the reduction took some away."""
+    source, axes = reduction.args
+    target = reshape.args[1:]
+    if len(target) != source.rank:
+        return False
+    kept = [size for axis, size in enumerate(target) if axis not in axes]
+    return all(target[axis] == 1 for axis in axes) and all(
+        size == (-1 if known is None else known) for size, known in zip(kept, reduction.outputs.shape, strict=True)
+    )
