@@ -39,6 +39,7 @@ class Pending:
     node: cst.BaseExpression
     width: int
     depth: int
+    reads: tuple[str, ...]
 
 
 class Forward:
@@ -73,15 +74,21 @@ class Forward:
     def write_op(self, number: int, op: Op) -> None:
         """One operation: kept for the next statement if it is short and used there only, else a statement."""
         inner = [self.pending[value] for value in values((op.args, op.kwargs)) if value in self.pending]
+        reads = self.reads(op)
         node = self.expression(op)
         output = op.outputs
         if isinstance(output, Value) and self.fits_inline(number, output):
             width = len(syntax.render(node))
             depth = 1 + max((item.depth for item in inner), default=0)
             if width <= WIDTH and depth <= DEPTH:
-                self.pending[output] = Pending(node, width, depth)
+                self.pending[output] = Pending(node, width, depth, reads)
                 return
-        self.assign(number, op, node)
+        self.assign(number, op, node, reads)
+
+    def reads(self, op: Op) -> tuple[str, ...]:
+        """The variables that the expression of `op` reads, what is written into it included."""
+        read = [(self.names[v],) if v in self.names else self.pending[v].reads for v in values((op.args, op.kwargs))]
+        return tuple(dict.fromkeys(name for names in read for name in names))
 
     def fits_inline(self, number: int, output: Value) -> bool:
         """Whether the value is read once, by the next operation, as its first tensor."""
@@ -92,33 +99,33 @@ class Forward:
         in_order = first is output or self.ops[number].target == "[]"
         return in_order and any(arg is output for arg in following.args) and reads_well(self.ops[number], following)
 
-    def assign(self, number: int, op: Op, node: cst.BaseExpression) -> None:
+    def assign(self, number: int, op: Op, node: cst.BaseExpression, reads: tuple[str, ...]) -> None:
         """`name = node`, or several names; what is called for what it does stands alone."""
         made: list[tuple[Value, str]] = []
         if op.outputs is None:
             self.lines.append(Line(syntax.expression(node), ()))
             return
-        target = self.target(number, op, op.outputs, made)
+        target = self.target(number, reads, op.outputs, made)
         self.lines.append(Line(syntax.assign(target, node), tuple(made)))
 
-    def target(self, number: int, op: Op, outputs: Any, made: list[tuple[Value, str]]) -> Any:
+    def target(self, number: int, reads: tuple[str, ...], outputs: Any, made: list[tuple[Value, str]]) -> Any:
         """The left side of an assignment: a name for each value that is used, `_` for the others."""
         if isinstance(outputs, list | tuple) and any(self.uses[value] for value in values(outputs)):
-            return syntax.tuple_of([self.target(number, op, item, made) for item in outputs])
+            return syntax.tuple_of([self.target(number, reads, item, made) for item in outputs])
         if isinstance(outputs, dict):
             raise TypeError("a model with a dict of outputs is called by its values")
         if not isinstance(outputs, Value) or not self.uses[outputs]:
             return cst.Name("_")
-        name = self.choose_name(number, op, outputs)
+        name = self.choose_name(number, reads, outputs)
         self.names[outputs] = name
         made.append((outputs, name))
         return cst.Name(name)
 
-    def choose_name(self, number: int, op: Op, value: Value) -> str:
-        """The name of a tensor that ends here goes on; a value read much later is named after its layer."""
+    def choose_name(self, number: int, reads: tuple[str, ...], value: Value) -> str:
+        """A tensor goes on under its name, several go on as one; a value read much later is named after its layer."""
         far = self.last[value] - number > FAR and self.uses[value] > 1
-        ends = [self.names[v] for v in values((op.args, op.kwargs)) if v in self.names]
-        usual = (*(name for name in ends if name in self.common), *SHORT)
+        ends = [name for name in reads if name in self.common]
+        usual = (*ends, *SHORT) if len(ends) == 1 else (*SHORT, *ends)
         wishes = ("mask",) if value.dtype == "bool" else () if far else usual
         name = next((wish for wish in wishes if self.until.get(wish, -1) <= number), None)
         name = name or self.namespace.claim(identifier(value.layer.partition("#")[0], "skip"))
