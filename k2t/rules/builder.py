@@ -17,6 +17,10 @@ from k2t.rules.parts import Parts
 
 # The reader's prefix for a recorded operation: `ops.ExpandDims`.
 OPERATION = "ops."
+# The layers in which tf.keras kept calls of TensorFlow.
+RECORDED = frozenset(
+    {"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer"}
+)
 WAYS_OUT = "give the source of its class with --custom FILE, or write a rule for it"
 
 
@@ -174,7 +178,7 @@ def find_rule(layer: Layer) -> Rule:
 def apply_layer(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:
     """Translate one call of `b.layer` on `inputs`; hand the mask on where Keras does."""
     calls = {key: value for key, value in calls.items() if value is not None}
-    if b.layer.kind.startswith(OPERATION):
+    if is_operation(b.layer):
         return apply_operation(b, inputs, calls)
     if b.layer.graph is not None:
         with given_masks(inputs, calls.pop("mask", None)):
@@ -217,8 +221,16 @@ def apply_rule(b: Builder, rule: Rule, inputs: tuple[Any, ...], calls: dict[str,
 def apply_operation(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:
     """An operation of `keras.ops` that a functional model recorded: its options are arguments of the function."""
     from k2t.rules.operations.base import call_operation, snake_case
+    from k2t.rules.operations.recorded import call_recorded
 
+    if b.layer.kind in RECORDED:
+        return call_recorded(b, inputs, calls)
     return call_operation(b, snake_case(b.layer.kind.removeprefix(OPERATION)), inputs, b.layer.options | calls)
+
+
+def is_operation(layer: Layer) -> bool:
+    """Whether it is a call of a function, which files keep as a layer."""
+    return layer.kind.startswith(OPERATION) or layer.kind in RECORDED
 
 
 def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
@@ -301,7 +313,7 @@ def trace_calls(
 def check(layer: Layer) -> None:
     """What can be said of a layer whose inputs are not known, because another layer has no translation."""
     if layer.graph is None:
-        if not layer.kind.startswith(OPERATION):
+        if not is_operation(layer):
             find_rule(layer).arguments(layer)
         return
     problems: list[Problem] = []
@@ -317,8 +329,11 @@ def check(layer: Layer) -> None:
 
 
 def outputs_of(call: str, output: Any) -> dict[Ref, Any]:
-    """Each output tensor of a call under its reference."""
-    return {Ref(call, index): value for index, value in enumerate(values(output))}
+    """Each output tensor of a call under its reference; sizes and constants as one output."""
+    found = list(leaves(output))
+    if not all(isinstance(item, Value) for item in found):
+        return {Ref(call): output}
+    return {Ref(call, index): value for index, value in enumerate(found)}
 
 
 def resolve(structure: Any, known: dict[Ref, Any]) -> Any:

@@ -89,7 +89,7 @@ reverse_v2 flip tensor=x axis
 roll roll input=x shift axis
 einsum einsum equation=subscripts *operands
 tensordot tensordot a=x1 b=x2 axes
-meshgrid meshgrid *x
+meshgrid meshgrid *x indexing
 top_k top_k input=x k sorted
 in_top_k in_top_k targets predictions k
 zeros zeros shape dtype
@@ -138,17 +138,17 @@ std std x axis keepdims
 any any x axis keepdims
 all all x axis keepdims
 logsumexp logsumexp x axis keepdims
-argmax argmax x axis
-argmin argmin x axis
-cumsum cumsum x axis
-cumprod cumprod x axis
+argmax argmax x axis@-1
+argmin argmin x axis@-1
+cumsum cumsum x axis@0
+cumprod cumprod x axis@0
 clip clip x min_value=x_min max_value=x_max
 cast cast x dtype
 reshape reshape x shape=newshape
 permute_dimensions transpose x pattern=axes
-expand_dims expand_dims x axis
+expand_dims expand_dims x axis@-1
 squeeze squeeze x axis
-concatenate concatenate tensors=xs axis
+concatenate concatenate tensors=xs axis@-1
 stack stack x axis
 tile tile x n=repeats
 repeat_elements repeat x rep=repeats axis
@@ -163,7 +163,7 @@ ones ones shape dtype
 eye eye size=N dtype
 constant convert_to_tensor value=x dtype
 variable convert_to_tensor value=x dtype
-pow power x a=x2
+pow power x=x1 a=x2
 reverse flip x axes=axis
 """
 NUMPY_NAMES = {"a": "x", "arr": "x", "object": "x", "arrays": "xs", "tup": "xs", "reps": "repeats", "a_min": "x_min"}
@@ -183,10 +183,12 @@ class Renamed:
 
     Attributes:
         parameters: (theirs, ours), in their order; ours is "" for one without a meaning here.
+        defaults: of ours, where they differ from those of keras.ops.
     """
 
     name: str
     parameters: tuple[tuple[str, str], ...]
+    defaults: Options
 
 
 def dialect(*names: str) -> Callable[[F], F]:
@@ -200,12 +202,14 @@ def dialect(*names: str) -> Callable[[F], F]:
 
 
 def parsed(library: str, table: str) -> dict[str, Renamed]:
-    """A table of names and parameters."""
+    """A table of names and parameters; `axis@-1` states a default."""
     found = {}
     for line in table.strip().splitlines():
-        name, target, *parameters = line.split()
-        pairs = tuple((item.partition("=")[0], item.partition("=")[2] if "=" in item else item) for item in parameters)
-        found[f"{library}.{name}"] = Renamed(target, pairs)
+        name, target, *items = line.split()
+        named = [item.partition("@")[0] for item in items]
+        pairs = tuple((item.partition("=")[0], item.partition("=")[2] if "=" in item else item) for item in named)
+        defaults = {item.partition("@")[0]: int(item.partition("@")[2]) for item in items if "@" in item}
+        found[f"{library}.{name}"] = Renamed(target, pairs, defaults)
     return found
 
 
@@ -298,7 +302,7 @@ def renamed(name: str, found: Renamed, args: Sequence[Any], kwargs: Options) -> 
     variadic = next((place for place, (theirs, _) in enumerate(found.parameters) if theirs[0] == "*"), len(ours))
     if len(args) > len(ours) and variadic == len(ours):
         raise UntranslatableError(f"{name} is called with {len(args)} arguments")
-    named: Options = {}
+    named: Options = dict(found.defaults)
     for key, item in kwargs.items():
         theirs = old_name(key, ours)
         if theirs not in ours:

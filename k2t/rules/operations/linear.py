@@ -149,6 +149,8 @@ def einsum(b: Builder, subscripts: str, *operands_: Any, **_: Any) -> Value:
         letters = terms.replace(",", "").replace("...", "")
         once = "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
         result = ("..." if "..." in terms else "") + once
+    if len(terms.split(",")) != len(tensors):
+        raise UntranslatableError(f"einsum {subscripts!r} of {len(tensors)} tensors: tf.keras saves only the equation")
     sizes: dict[str, int | None] = {}
     free: list[Shape] = [(1,)]
     for term, operand in zip(terms.split(","), tensors, strict=True):

@@ -88,7 +88,6 @@ def arranged(b: Builder, kernel: Any, transform: Callable[[Array], Array], order
     Args:
         order: Keras's axes as (out, spatial..., in); layout `first` does the rest.
     """
-    kernel = tensor(b, kernel, "kernel")
     if isinstance(kernel, Parameter):
         own = kernel.weight.transform
         kernel.weight = with_changes(kernel.weight, transform=lambda *arrays: transform(own(*arrays)))
@@ -119,6 +118,7 @@ def conv(
     """F.conv2d and its like."""
     rank = inputs.rank - 2
     geometry = Geometry(inputs, rank, data_format)
+    kernel = tensor(b, kernel, "kernel")
     *kernel_size, own, filters = (size(kernel, axis) for axis in range(rank + 2))
     groups = size(inputs, geometry.channels) // own
     weight = arranged(b, kernel, kernel_first, (rank + 1, *range(rank + 1)))
@@ -177,6 +177,7 @@ def depthwise_conv(
     """F.conv2d with as many groups as channels."""
     rank = inputs.rank - 2
     geometry = Geometry(inputs, rank, data_format)
+    kernel = tensor(b, kernel, "kernel")
     *kernel_size, channels, multiplier = (size(kernel, axis) for axis in range(rank + 2))
     weight = arranged(b, kernel, depthwise_first, (rank, rank + 1, *range(rank)))
     filters = channels * multiplier
@@ -218,6 +219,7 @@ def conv_transpose(
     rank = inputs.rank - 2
     padding = padding.lower()
     geometry = Geometry(inputs, rank, data_format)
+    kernel = tensor(b, kernel, "kernel")
     *kernel_size, filters, _ = (size(kernel, axis) for axis in range(rank + 2))
     stride, dilation = to_tuple(strides, rank), to_tuple(dilation_rate, rank)
     extra = (None,) * rank if output_padding is None else to_tuple(output_padding, rank)

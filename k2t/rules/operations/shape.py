@@ -202,6 +202,8 @@ def get_item(b: Builder, x: Value, key: Any) -> Value:
         raise UntranslatableError(f"too many subscripts for {x.shape}: {key!r}")
     if any(isinstance(item, slice) and isinstance(item.step, int) and item.step < 0 for item in items):
         return flipped_item(b, x, items)
+    if all(isinstance(item, slice) and item == slice(None) for item in items):
+        return x
     if all(isinstance(item, slice) for item in items):
         cut = tuple(None if item == slice(None) else item for item in items)
         return b.call("[]", x, Index(cut), shape=tuple(result))

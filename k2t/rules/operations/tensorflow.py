@@ -112,10 +112,13 @@ def strided_slice(
     return get_item(b, input_, tuple(items))
 
 
-@dialect("tf.getitem", "tensor.__getitem__", "tf._slice_helper")
+@dialect("tf.getitem", "tf._slice_helper")
 def getitem(b: Builder, tensor: Any, slice_spec: Any, var: Any = None) -> Any:
-    """A subscript; files hold slices as dicts."""
-    return op(b, "get_item", tensor, subscript(slice_spec))
+    """A subscript, of a tensor or of its sizes."""
+    place = subscript(slice_spec)
+    if isinstance(tensor, tuple):
+        return tensor[place[0] if isinstance(place, tuple) else place]
+    return op(b, "get_item", tensor, place)
 
 
 def subscript(spec: Any) -> Any:
