@@ -96,10 +96,12 @@ class Custom:
     Attributes:
         rules: by the name of the class, and by `Package>Name` where it is registered.
         functions: activations by name: `(b, x) -> value`.
+        names: what its functions and constants are, for code that names them.
     """
 
     rules: dict[str, Rule] = field(default_factory=dict)
     functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=dict)
 
 
 RULES: dict[str, Rule] = {}

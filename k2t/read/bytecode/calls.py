@@ -147,19 +147,20 @@ class Calls:
             raise ReadError(f"intrinsic function {argument} is not followed")
 
     def do_make_function(self, argument: int, stack: list[Any]) -> None:
-        """A function inside; its defaults are on the stack."""
-        old = self.release.version < (3, 6)
-        if (3, 0) < self.release.version < (3, 11):
+        """A function inside; below its code lie closure, annotations and defaults, as the argument says."""
+        version = self.release.version
+        if (3, 0) < version < (3, 11):
             stack.pop()
         code = stack.pop()
-        closure = not old and argument & 8 and self.release.version < (3, 13)
-        if closure:
-            stack.pop()
-        defaults = take(stack, argument) if old else []
-        if not old and argument & 1 and self.release.version < (3, 13):
-            defaults = list(stack.pop().elts)
-        if not isinstance(code, CodeRecord) or (not old and argument & 6 and self.release.version < (3, 13)):
-            raise ReadError("a function inside it has defaults by keyword")
+        if version < (3, 6):
+            defaults = take(stack, argument)
+        else:
+            given = {flag: stack.pop() for flag in (8, 4, 2, 1) if version < (3, 13) and argument & flag}
+            if 2 in given:
+                raise ReadError("a function inside it has defaults by keyword")
+            defaults = list(given[1].elts) if 1 in given else []
+        if not isinstance(code, CodeRecord):
+            raise ReadError("a function inside it is made of no code")
         inner = self.inner(code, defaults)
         if len(inner.body) == 1 and isinstance(inner.body[0], ast.Return) and inner.body[0].value is not None:
             stack.append(ast.Lambda(inner.args, inner.body[0].value))
@@ -170,12 +171,11 @@ class Calls:
             stack.append(ast.Name(inner.name, ast.Load()))
 
     def do_set_function_attribute(self, argument: int, stack: list[Any]) -> None:
-        """Defaults or closure of a function, from 3.13."""
+        """Defaults, annotations or closure of a function, from 3.13."""
         made, value = stack.pop(), stack.pop()
-        if argument == 1 and isinstance(made, ast.Name):
-            raise ReadError("a function inside it has defaults")
-        if argument == 1:
-            made.args.defaults = list(value.elts)
-        elif argument != 8:
+        if argument == 2:
             raise ReadError("a function inside it has defaults by keyword")
+        if argument == 1:
+            function: Any = made if isinstance(made, ast.Lambda) else self.out[-1]
+            function.args.defaults = list(value.elts)
         stack.append(made)

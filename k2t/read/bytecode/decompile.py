@@ -11,7 +11,7 @@ from typing import Any
 from k2t.errors import ReadError
 from k2t.read.bytecode.building import Building
 from k2t.read.bytecode.calls import NULL, Imported, literal
-from k2t.read.bytecode.instructions import Instruction, instructions
+from k2t.read.bytecode.instructions import UNKNOWN, Instruction, instructions, listing
 from k2t.read.bytecode.loops import Cleared, Loops
 from k2t.read.bytecode.marshalled import CodeRecord
 from k2t.read.bytecode.opcodes import RELEASES, Release
@@ -59,7 +59,7 @@ def decompile(candidates: list[CodeRecord]) -> tuple[ast.FunctionDef, CodeRecord
         ReadError: none makes sense of it; holds the reason and the disassembly under the likeliest.
     """
     found: list[tuple[float, ast.FunctionDef, CodeRecord]] = []
-    reasons = []
+    reasons: list[tuple[int, str]] = []
     for code in candidates:
         for release in RELEASES[code.layout]:
             try:
@@ -68,21 +68,33 @@ def decompile(candidates: list[CodeRecord]) -> tuple[ast.FunctionDef, CodeRecord
                 ast.unparse(node)  # fails where the bytes are no function's
                 found.append((follower.coverage(), node, code))
             except (ReadError, LookupError, RecursionError, AttributeError, TypeError, ValueError) as error:
-                reasons.append(f"{error}{disassembly(code, release)}")
+                unknown, text = disassembly(code, release)
+                reasons.append((unknown, f"{error}{text}"))
     if not found:
-        raise ReadError(max(reasons, key=len))
+        raise ReadError(min(reasons)[1])
     _, node, code = max(found, key=lambda item: item[0])
     return node, code
 
 
-def disassembly(code: CodeRecord, release: Release) -> str:
-    """The instructions as text, or nothing where the bytes are of another release."""
-    try:
-        lines = [f"    {item}" for item in instructions(code, release).values()]
-    except ReadError:
-        return ""
+def disassembly(code: CodeRecord, release: Release) -> tuple[int, str]:
+    """The instructions as text, and how many of them this release does not have, or not in an expression."""
+    listed = list(listing(code, release))
     version = ".".join(map(str, release.version))
-    return "\n".join([f"; instructions (Python {version}):", *lines[:60]])
+    lines = [f"; instructions, if it is of Python {version}:"]
+    lines += [f"    {item.offset:4} {item.name} {operand(item, code, release)}" for item in listed[:60]]
+    return sum(item.name == UNKNOWN for item in listed), "\n".join(lines)
+
+
+def operand(item: Instruction, code: CodeRecord, release: Release) -> str:
+    """The argument of an instruction as people read it: a name or a constant."""
+    shifted = {"LOAD_GLOBAL": (3, 11), "LOAD_ATTR": (3, 12)}.get(item.name, (9, 9)) <= release.version
+    index = item.argument >> 1 if shifted else item.argument
+    tables: dict[str, tuple[Any, ...]] = {"CONST": code.consts, "FAST": code.fast, "DEREF": code.deref}
+    tables |= dict.fromkeys(("GLOBAL", "ATTR", "METHOD", "IMPORT_NAME", "IMPORT_FROM"), code.names)
+    table = next((table for name, table in tables.items() if item.name.endswith(name)), ())
+    if index >= len(table):
+        return str(item.argument)
+    return table[index].name if isinstance(table[index], CodeRecord) else repr(table[index])[:60]
 
 
 def definition(code: CodeRecord, body: list[ast.stmt], defaults: list[ast.expr]) -> ast.FunctionDef:

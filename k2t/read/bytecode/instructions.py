@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from k2t.errors import ReadError
@@ -10,6 +11,7 @@ from k2t.read.bytecode.opcodes import Release
 
 ABSOLUTE = {"JUMP_ABSOLUTE", "POP_JUMP_IF_FALSE", "POP_JUMP_IF_TRUE", "JUMP_IF_FALSE_OR_POP", "JUMP_IF_TRUE_OR_POP"}
 RELATIVE = {"JUMP_FORWARD", "FOR_ITER", "POP_JUMP_IF_NONE", "POP_JUMP_IF_NOT_NONE"}
+UNKNOWN = "instruction"
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,21 @@ class Instruction:
     after: int
     target: int = -1
 
-    def __str__(self) -> str:
-        """As a disassembler prints it."""
-        return f"{self.offset:4} {self.name} {self.argument}"
+
+def listing(code: CodeRecord, release: Release) -> Iterator[Instruction]:
+    """Every instruction; one that is not among those that expressions compile to is `UNKNOWN`, with its number."""
+    at, extended = 0, 0
+    data = code.code
+    while at < len(data):
+        start, number = at, data[at]
+        size = (3 if number >= release.have_argument else 1) if release.have_argument else 2
+        argument = int.from_bytes(data[at + 1 : at + size], "little") | extended
+        name = release.names.get(number, UNKNOWN)
+        at += size + 2 * release.caches.get(name, 0)
+        extended = argument << (16 if release.have_argument else 8) if name == "EXTENDED_ARG" else 0
+        if name == UNKNOWN:
+            argument = number
+        yield Instruction(start, name, argument, at, jump_target(name, argument, at, release))
 
 
 def instructions(code: CodeRecord, release: Release) -> dict[int, Instruction]:
@@ -38,24 +52,13 @@ def instructions(code: CodeRecord, release: Release) -> dict[int, Instruction]:
     Raises:
         ReadError: the bytes are not of this release.
     """
-    found: dict[int, Instruction] = {}
-    at, extended = 0, 0
-    data = code.code
-    while at < len(data):
-        start, number = at, data[at]
-        size = (3 if number >= release.have_argument else 1) if release.have_argument else 2
-        argument = int.from_bytes(data[at + 1 : at + size], "little")
-        name = release.names.get(number)
-        if name is None or name == "CACHE" or at + size > len(data):
-            raise ReadError(f"instruction {number} at {at} is not one that expressions compile to")
-        at += size
-        argument |= extended
-        extended = argument << (16 if release.have_argument else 8) if name == "EXTENDED_ARG" else 0
-        caches = 2 * release.caches.get(name, 0)
-        if any(data[at : at + caches]) or at + caches > len(data):
+    found = {item.offset: item for item in listing(code, release)}
+    for item in found.values():
+        caches = 2 * release.caches.get(item.name, 0)
+        if item.name in (UNKNOWN, "CACHE") or item.after > len(code.code):
+            raise ReadError(f"instruction {item.argument} at {item.offset} is not one that expressions compile to")
+        if any(code.code[item.after - caches : item.after]):
             raise ReadError("the caches of the instructions are not of this release")
-        at += caches
-        found[start] = Instruction(start, name, argument, at, jump_target(name, argument, at, release))
     targets = {item.target for item in found.values() if item.target >= 0}
     if not targets <= found.keys():
         raise ReadError("a jump goes nowhere")

@@ -20,6 +20,7 @@ from k2t.rules.custom.interpreter import LayerInterpreter
 from k2t.rules.custom.objects import CustomClass, Instance, Sublayer
 from k2t.rules.custom.weights import settle
 from k2t.rules.parts import Parts
+from k2t.rules.tracing.interpreter import refusing
 from k2t.rules.tracing.names import Closure
 
 _numbers = itertools.count()
@@ -90,14 +91,15 @@ def custom_of(tree: ast.Module) -> Custom:
         for name in filter(None, (kind.name, kind.registered())):
             rules[name] = rule_of(kind, name)
     functions = {name: item for name, item in reader.names.items() if isinstance(item, Closure)}
-    return Custom(rules, {name: activation_of(item) for name, item in functions.items()})
+    return Custom(rules, {name: activation_of(item) for name, item in functions.items()}, reader.names)
 
 
 def activation_of(function: Closure) -> Any:
     """A function of the file as an activation."""
 
     def activate(b: Builder, x: Value, **arguments: Any) -> Any:
-        return LayerInterpreter(b, {}).run(function, [x], arguments)
+        with refusing():
+            return LayerInterpreter(b, {}).run(function, [x], arguments)
 
     return activate
 
@@ -116,11 +118,11 @@ def rule_of(kind: CustomClass, name: str) -> Rule:
 
     def translate(b: Builder, *inputs: Any, **calls: Any) -> Any:
         interpreter = LayerInterpreter(b, {})
-        if b.parts not in instances:
-            instances[b.parts] = make(interpreter, kind, b)
-        instance = instances[b.parts]
-        output = interpreter.call_instance(instance, list(inputs), calls)
-        settle(instance)
+        with refusing():
+            if b.parts not in instances:
+                instances[b.parts] = make(interpreter, kind, b)
+            output = interpreter.call_instance(instances[b.parts], list(inputs), calls)
+            settle(instances[b.parts])
         return output
 
     translate.__doc__ = ast.get_docstring(kind.node)

@@ -91,6 +91,10 @@ class Closure:
     node: ast.Lambda | ast.FunctionDef
     names: dict[str, Any] = field(repr=False, default_factory=dict)
 
+    def parameters(self) -> list[str]:
+        """Names of the arguments that may be given by position."""
+        return [item.arg for item in (*self.node.args.posonlyargs, *self.node.args.args)]
+
 
 class LocatedError(UntranslatableError):
     """An error that says where in the code it is."""
