@@ -168,6 +168,14 @@ def test_masks_inside_of_a_nested_model_are_its_own(keras: Any, float64: None, t
     check(keras.Model(x, layers.GRU(3)(layers.TimeDistributed(sentence)(x))), indices(), tmp_path)
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_masks_leave_a_nested_model(suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:
+    layers = keras.layers
+    words = keras.Sequential([keras.Input((6,)), layers.Embedding(7, 3, mask_zero=True), layers.Dense(4)])
+    x = keras.Input((6,), dtype="int32")
+    check(keras.Model(x, layers.GRU(3)(words(x))), [indices()[0][:, 0]], tmp_path, suffix)
+
+
 def test_encoder_hands_its_states_to_the_decoder(keras: Any, float64: None, tmp_path: Path) -> None:
     layers = keras.layers
     source, target = keras.Input((6,), dtype="int32"), keras.Input((5,), dtype="int32")

@@ -260,6 +260,9 @@ def prelu(b: Builder, x: Value, *, shared_axes: list[int] | int | None = None) -
 def softmax_layer(b: Builder, x: Value, *, axis: int | list[int] = -1, mask: Value | None = None) -> Value:
     """F.softmax; over several axes, exp(x - logsumexp(x)); zeros where a mask is False."""
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    mask = x.mask if mask is None else mask
+    if mask is not None and mask.rank < x.rank:
+        raise UntranslatableError(f"a mask {mask.shape} does not fit its input {x.shape}")
     hidden = b.call("torch.logical_not", mask, dtype="bool") if mask is not None else None
     scores = x if hidden is None else b.call(".masked_fill", x, hidden, -1e9, shape=x.shape)
     if len(axes) == 1:

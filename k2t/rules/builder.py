@@ -240,9 +240,11 @@ def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
         raise UntranslatableError(f"takes {len(graph.inputs)} inputs, is called with {len(given)}")
     if any(value.mask is not None for value in given):
         return build_calls(graph, given, b.ops, b.parts.of_layer)
+    declared = len(b.parts.variables)
     block = b.parts.block or build_block(graph, given, b.parts)
     if any(value.mask is not None for value in values(block.outputs)):
         b.parts.children.clear()
+        del b.parts.variables[declared:]
         return build_calls(graph, given, b.ops, b.parts.of_layer)
     b.parts.block = block
     outputs = map_structure(lambda value: Value(value.shape, value.dtype, layer=b.call_name), block.outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from k2t.program import Axes, Index, Value
-from k2t.rules.base import example, require, rule
+from k2t.rules.base import Example, example, require, rule
 from k2t.rules.builder import Builder
 from k2t.rules.convolution import Geometry
 from k2t.rules.padding import output_size, plain, same, to_tuple
@@ -106,9 +106,11 @@ def global_pooling(rank: int, method: str) -> Any:
     def translate(b: Builder, x: Value, *, data_format: str | None = None, keepdims: bool = False) -> Value:
         geometry = Geometry(x, rank, data_format)
         channels = x.shape[geometry.channels]
-        if x.mask is not None and method == ".mean" and rank == 1:
-            return b.call("masked_mean", x, x.mask, shape=(x.shape[0], channels), layout="keras")
         shape = geometry.shape(x, (1,) * rank, channels) if keepdims else (x.shape[0], channels)
+        if x.mask is not None and method == ".mean" and rank == 1:
+            (steps,) = geometry.spatial
+            mean = b.call("masked_mean", x, x.mask, steps, shape=(x.shape[0], channels), layout="keras")
+            return b.call(".unsqueeze", mean, steps, shape=shape, layout="keras") if keepdims else mean
         extra: dict[str, Any] = {"keepdim": True} if keepdims else {}
         return b.call(method, x, Axes(geometry.spatial), shape=shape, layout="any" if keepdims else "reduce", **extra)
 
@@ -120,6 +122,10 @@ for _rank in (1, 2, 3):
     _shape = (*_IMAGE[:_rank], 3)
     _examples = [example(_shape), example(_shape, keepdims=True), example((None,) * _rank + (3,))]
     rule(f"GlobalMaxPooling{_rank}D", examples=_examples)(global_pooling(_rank, ".amax"))
+    if _rank == 1:
+        _masked = Example((_shape,), {"keepdims": True}, mask=True)
+        _first = Example(((9, 9),), {"data_format": "channels_first"}, mask=True)
+        _examples += [Example((_shape,), mask=True), _masked, _first]
     rule(f"GlobalAveragePooling{_rank}D", examples=_examples)(global_pooling(_rank, ".mean"))
 
 

@@ -60,7 +60,7 @@ class FrozenBatchNorm3d(nn.BatchNorm3d):
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
-def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean over time (axis 1) of the steps where `mask` is True."""
-    weights = mask.to(x.dtype)[:, :, None]
-    return (x * weights).sum(dim=1) / weights.sum(dim=1)
+def masked_mean(x: Tensor, mask: Tensor, dim: int) -> Tensor:
+    """Mean over the steps, which are axis `dim` of x (N, ...), where `mask` (N, T) is True."""
+    weights = mask.to(x.dtype).unsqueeze(3 - dim)
+    return (x * weights).sum(dim=dim) / weights.sum(dim=dim)
