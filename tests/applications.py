@@ -77,13 +77,18 @@ def build(keras: Any, name: str) -> Any:
     size = next((size for prefix, size in SIZES.items() if name.startswith(prefix)), SIZE)
     make = getattr(keras.applications, name)
     model = make(weights=None, input_shape=(size, size + 1, 3), classes=CLASSES, classifier_activation="softmax")
+    randomize(model)
+    return model
+
+
+def randomize(model: Any) -> None:
+    """Every weight at random, the moving statistics such that the signal does not fade."""
     rng = np.random.default_rng(0)
     for layer in model.layers:
         layer.set_weights([random_weight(variable, rng) for variable in layer.weights])
         if hasattr(layer, "finalize_state"):  # Normalization computes with copies of its weights
             layer.finalize_state()
     calibrate(model, rng)
-    return model
 
 
 def calibrate(model: Any, rng: np.random.Generator) -> None:
@@ -137,7 +142,8 @@ def check(keras: Any, model: Any, path: Path) -> Case:
     net = load_net(net_path).load().double()
     inputs = images(model, 2, np.random.default_rng(1))
     with torch.no_grad():
-        got = net.logits(torch.from_numpy(inputs).permute(0, 3, 1, 2)).numpy()
+        scores = net.logits(torch.from_numpy(inputs).permute(0, 3, 1, 2))
+    got = (scores if scores.ndim == 2 else scores.permute(0, 2, 3, 1)).numpy()
     want = logits(model, inputs, keras)
     scale = np.abs(want).max()
     error = float(np.abs(got - want).max() / scale) if np.isfinite(want).all() else float("nan")
