@@ -52,7 +52,12 @@ RUNS_CODE = ROOT / "k2t/verify/candidate.py"
 # Rules whose tests are not made from examples, and why.
 APPLICATIONS = "only inside the models of keras.applications, which tests convert whole"
 CELL = "a part of RNN, and tested as such"
+LEGACY = "gone from Keras 3, tested with files of older releases"
+ADDED = "of another package, tested with its formula"
 WITHOUT_EXAMPLES = {
+    "Addons>GroupNormalization": ADDED,
+    "Addons>InstanceNormalization": ADDED,
+    "InstanceNormalization": ADDED,
     "CustomScaleLayer": APPLICATIONS,
     "Lambda": "its function is no option; tests make the models that hold one",
     "LayerScale": APPLICATIONS,
@@ -61,7 +66,14 @@ WITHOUT_EXAMPLES = {
     "LSTMCell": CELL,
     "SimpleRNNCell": CELL,
     "StackedRNNCells": CELL,
-    "ThresholdedReLU": "gone from Keras 3, tested with files of Keras 2",
+    "Highway": LEGACY,
+    "LocallyConnected1D": LEGACY,
+    "LocallyConnected2D": LEGACY,
+    "MaxoutDense": LEGACY,
+    "Merge": LEGACY,
+    "ParametricSoftplus": LEGACY,
+    "SReLU": LEGACY,
+    "ThresholdedReLU": LEGACY,
 }
 
 
