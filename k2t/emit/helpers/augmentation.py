@@ -35,7 +35,7 @@ class RandomBrightness(nn.Module):
 
 
 class RandomContrast(nn.Module):
-    """Multiplies each channel's differences from its mean by `low` to `high`, within the range of values."""
+    """Multiplies what differs from the mean by `low` to `high`, within the range of values."""
 
     def __init__(self, low: float, high: float, value_range: tuple[float, float] = (0, 255)) -> None:
         super().__init__()
@@ -48,12 +48,19 @@ class RandomContrast(nn.Module):
         return (mean + (x - mean) * uniform(x, self.low, self.high)).clamp(*self.value_range)
 
 
+def wrap(place: Tensor, size: int) -> Tensor:
+    """The place in a repeated image; its last pixel reaches up to the next first one."""
+    last = max(size - 1, 1)
+    below, above = place + size * ((-place / last).floor() + 1), place - size * (place / last).floor()
+    return torch.where(place < 0, below, torch.where(place > size - 1, above, place))
+
+
 class RandomAffine(nn.Module):
-    """Draws each pixel of the output from another place of the image: turned, zoomed or moved at random.
+    """Draws each pixel from another place of the image: turned, zoomed or moved at random.
 
     Args:
         angle: in turns.
-        height_zoom, width_zoom: what a step in the output is in the input; the width's is the height's when None.
+        height_zoom, width_zoom: pixels of the image for one of the output; None: as the height's.
         height_shift, width_shift: parts of the size.
         mode: what lies outside: "reflection", "border", "circular", or "zeros", which is `value`.
     """
@@ -82,24 +89,24 @@ class RandomAffine(nn.Module):
         rows = torch.arange(height, device=x.device, dtype=x.dtype).reshape(1, -1, 1, 1) - (height - 1) / 2
         columns = torch.arange(width, device=x.device, dtype=x.dtype).reshape(1, 1, -1, 1) - (width - 1) / 2
         angle = 2 * math.pi * uniform(x, *self.angle)
+        down, across = height * uniform(x, *self.height_shift), width * uniform(x, *self.width_shift)
         row_zoom = uniform(x, *self.height_zoom)
         column_zoom = row_zoom if self.width_zoom is None else uniform(x, *self.width_zoom)
-        i = (columns * angle.sin() + rows * angle.cos()) * row_zoom - uniform(x, *self.height_shift) * height
-        j = (columns * angle.cos() - rows * angle.sin()) * column_zoom - uniform(x, *self.width_shift) * width
+        i = (columns * angle.sin() + rows * angle.cos()) * row_zoom - down
+        j = (columns * angle.cos() - rows * angle.sin()) * column_zoom - across
         return self.sample(x - self.value, i + (height - 1) / 2, j + (width - 1) / 2) + self.value
 
     def sample(self, x: Tensor, i: Tensor, j: Tensor) -> Tensor:
         """The image at rows `i` and columns `j`."""
         mode = self.mode
         if mode == "circular":
-            i, j, mode = i % x.shape[2], j % x.shape[3], "border"
-            x = F.pad(x, (0, 1, 0, 1), "circular")
+            i, j, mode = wrap(i, x.shape[2]), wrap(j, x.shape[3]), "border"
         grid = torch.cat(((2 * j + 1) / x.shape[3] - 1, (2 * i + 1) / x.shape[2] - 1), dim=3)
         return F.grid_sample(x, grid, self.interpolation, mode, align_corners=False)
 
 
 class InferenceOnly(nn.Module):
-    """Stands for an augmentation that has no translation: nothing in evaluation, an error in training."""
+    """An augmentation without a translation: nothing in evaluation, an error in training."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -107,5 +114,5 @@ class InferenceOnly(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            raise NotImplementedError(f"{self.name} has no translation for training: replace it, or remove it")
+            raise NotImplementedError(f"{self.name} cannot be trained with: replace or remove it")
         return x
