@@ -15,7 +15,7 @@ from k2t.emit.copied import copied
 from k2t.emit.forward import input_arguments
 from k2t.emit.syntax import docstring, render
 from k2t.errors import K2TError
-from k2t.program import Block, Code, Module, Value, leaves, values
+from k2t.program import Block, Code, Module, Op, Value, leaves, values
 
 LINE_LENGTH = 100
 
@@ -103,9 +103,12 @@ def shape_text(block: Block, value: Value) -> str:
 
 def helper_targets(blocks: Sequence[Block]) -> set[str]:
     """Names of the helpers that the blocks use."""
-    targets = {op.target.call if isinstance(op.target, Module) else op.target for block in blocks for op in block.ops}
+    ops = [op for block in blocks for op in block.ops]
+    modules = [op.target for op in ops if isinstance(op.target, Module)]
+    targets = {module.call for module in modules} | {op.target for op in ops if isinstance(op.target, str)}
     names = {target for target in targets if isinstance(target, str) and target.isidentifier()}
-    codes = (leaf for block in blocks for op in block.ops for leaf in leaves((op.args, op.kwargs)))
+    calls: list[Op | Module] = [*ops, *modules]
+    codes = (leaf for call in calls for leaf in leaves((call.args, call.kwargs)))
     names |= {leaf.text for leaf in codes if isinstance(leaf, Code) and leaf.text.isidentifier()}
     return names
 

@@ -12,7 +12,7 @@ from k2t.rules.base import example, require, size
 from k2t.rules.builder import Builder
 from k2t.rules.callables import function_of
 from k2t.rules.convolution import kernel_first
-from k2t.rules.padding import output_size, plain, same, to_tuple
+from k2t.rules.padding import output_size, padding_of, plain, to_tuple
 from k2t.rules.recurrent import STATES, recurrent
 from k2t.rules.sequences import Given, Loop, backwards, check_count, keep_states, kept_states
 
@@ -88,7 +88,7 @@ class ConvLoop(Loop):
         source, padding = self.padded(b, x)
         module = b.module(
             "ConvLSTM",
-            Code(f"nn.Conv{self.rank}d"),
+            Code(self.convolution()),
             channels,
             filters,
             plain(kernel_size),
@@ -103,18 +103,24 @@ class ConvLoop(Loop):
         )
         return source, module
 
+    def convolution(self) -> str:
+        """The class of both convolutions; that of the states always has the padding "same"."""
+        padding = self.options["recurrent_padding"]
+        require(padding, ("same", "theano_same"), "recurrent_padding")
+        return f"nn.Conv{self.rank}d" if padding == "same" else f"TheanoConv{self.rank}d"
+
     def padded(self, b: Builder, x: Value) -> tuple[Value, dict[str, Any]]:
         """Keras's padding as an option of the convolution, or by F.pad."""
-        require(self.options["padding"], ("valid", "same"), "padding")
-        if self.options["padding"] == "valid":
-            return x, {}
-        strides = self.option("strides")
-        sizes = [b.fixed(x.shape[axis]) for axis in self.axes()]
-        needed = same(sizes, self.option("kernel_size"), strides, self.option("dilation_rate"))
-        if set(strides) == {1}:
+        padding, kernel_size, strides = self.options["padding"], self.option("kernel_size"), self.option("strides")
+        require(padding, ("valid", "same", "theano_same"), "padding")
+        if padding == "same" and set(strides) == {1}:
             return x, {"padding": "same"}
+        sizes = [b.fixed(x.shape[axis]) for axis in self.axes()]
+        needed = padding_of(padding, sizes, kernel_size, strides, self.option("dilation_rate"))
         if needed.pairs is None:
             raise UntranslatableError("padding='same' with strides needs known sizes")
+        if not any(needed.symmetric or (1,)):
+            return x, {}
         by_axis = dict(zip(self.axes(), needed.pairs, strict=True))
         pads = Pads(tuple(by_axis.get(axis, (0, 0)) for axis in range(x.rank)))
         shape = tuple(None if n is None else n + sum(by_axis.get(axis, (0, 0))) for axis, n in enumerate(x.shape))
@@ -158,14 +164,19 @@ def conv_lstm(
     stateful: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
+    recurrent_padding: str = "same",
 ) -> ConvLoop:
-    """A local module with two convolutions: of the input, and of the state."""
+    """A local module with two convolutions: of the input, and of the state.
+
+    `recurrent_padding` is the reader's word for what an old backend did with the states.
+    """
     require(data_format, (None, "channels_last", "channels_first"), "data_format")
     convolution = {
         "filters": filters,
         "kernel_size": kernel_size,
         "strides": strides,
         "padding": padding,
+        "recurrent_padding": recurrent_padding,
         "data_format": data_format,
         "dilation_rate": dilation_rate,
         "use_bias": use_bias,

@@ -36,6 +36,17 @@ class LocallyConnected1d(LocallyConnected2d):
         return super().forward(x.unsqueeze(2)).squeeze(2)
 
 
+class TheanoConv2d(nn.Conv2d):
+    """A convolution whose "same" is Theano's: for an even kernel, more padding in front."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.padding != "same":
+            return super().forward(x)
+        reach = [(k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        pads = [pad for n in reversed(reach) for pad in (n // 2, n - 1 - n // 2)]
+        return F.conv2d(F.pad(x, pads), self.weight, self.bias, self.stride, 0, self.dilation)
+
+
 def srelu(x: Tensor, t_left: Tensor, a_left: Tensor, t_right: Tensor, a_right: Tensor) -> Tensor:
     """S-shaped ReLU: x between its thresholds, with other slopes beyond them."""
     width = t_right.abs()

@@ -28,6 +28,7 @@ def backend_values(kind: str, config: Config, era: Era) -> Config:
     `padding="theano_same"`: the padding in front is k // 2 for a convolution and k - 2 (odd k > 2) or k - 1 for
     pooling, whatever the stride; the output has ceil(n / stride) elements. A transposed convolution is the reverse.
     `theano=True` for SReLU: `K.relu` limited after the slope on the left, not before.
+    `recurrent_padding="theano_same"`: likewise for the states of ConvLSTM2D, where the kernel is even.
     `padding="cntk_same"`: unknown; CNTK cannot be run any more.
     """
     changed = dict(config)
@@ -37,6 +38,9 @@ def backend_values(kind: str, config: Config, era: Era) -> Config:
         changed["theano"] = True
     if config.get("padding") == "same" and era.backend in ("theano", "cntk") and not centred(kind, config):
         changed["padding"] = f"{era.backend}_same"
+    even = any(isinstance(size, int) and size % 2 == 0 for size in sizes(config.get("kernel_size")))
+    if kind == "ConvLSTM2D" and even and era.backend in ("theano", "cntk"):
+        changed["recurrent_padding"] = f"{era.backend}_same"
     return changed
 
 
