@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/k2t verify build/shapes_cnn.py fixtures/shapes_cnn.h5
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -24,6 +24,7 @@ format: $(READY)
 
 # Speed and memory, against the budgets that each script states.
 bench: $(READY)
+	$(BIN)/python tests/benchmarks/conversion.py
 	$(BIN)/python tests/benchmarks/length.py
 	$(BIN)/python tests/benchmarks/memory.py
 	$(BIN)/python tests/benchmarks/inference.py

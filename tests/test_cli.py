@@ -139,7 +139,6 @@ def test_only_a_named_output_replaces_what_somebody_wrote(capsys: Capture) -> No
         ([CNN, "--no-such-option"], "No such option"),
         ([CNN, "--fold-bn"], "--fold-bn: not implemented yet"),
         ([CNN, "--arg", "classes=10"], "--arg: not implemented yet"),
-        ([CNN, "--custom", "layers.py"], "--custom: not implemented yet"),
         ([], "Missing argument 'SOURCE'"),
     ],
 )
