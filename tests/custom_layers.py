@@ -204,7 +204,7 @@ class CosineDistance(layers.Layer):
     """Several inputs, build with a list of shapes, weights without a name."""
 
     def build(self, input_shape):
-        first, second = input_shape
+        first, _ = input_shape
         self.scale = self.add_weight(shape=(), initializer="ones")
         self.offset = self.add_weight(shape=(first[-1],), initializer="zeros")
 

@@ -39,16 +39,19 @@ class Row:
 @click.command()
 @click.argument("source")
 @click.option("--weights", help="The file of the weights, where SOURCE is an architecture alone.")
+@click.option("--custom", metavar="FILE", help="Python source of custom layers, or rules for them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect(source: str, weights: str | None, as_json: bool) -> None:
+def inspect(source: str, weights: str | None, custom: str | None, as_json: bool) -> None:
     """Show what is in a model file.
 
     Its layers, shapes and parameters, and what would not convert and why.
     """
     from k2t.read import read
+    from k2t.rules.translate import taught
 
     model = read(source, weights=weights)
-    rows, problems = examine(model)
+    with taught(custom):
+        rows, problems = examine(model)
     if as_json:
         click.echo(as_object(model, rows, problems))
         return

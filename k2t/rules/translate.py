@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from k2t.graph import Graph, Layer
@@ -9,6 +10,15 @@ from k2t.program import Block, Op, Value
 from k2t.rules.binding import bind
 from k2t.rules.builder import build_calls
 from k2t.rules.parts import Parts
+
+
+def taught(custom: str | Path | None) -> AbstractContextManager[None]:
+    """Within it, layers find what the user's file defines."""
+    if custom is None:
+        return nullcontext()
+    from k2t.rules.custom.source import custom_objects
+
+    return custom_objects(custom)
 
 
 def translate(graph: Graph, custom: str | Path | None = None) -> Block:
@@ -21,11 +31,6 @@ def translate(graph: Graph, custom: str | Path | None = None) -> Block:
         UnsupportedError: names every layer without a translation.
         ReadError: the file's weights are not those of the layers.
     """
-    if custom is not None:
-        from k2t.rules.custom.source import custom_objects
-
-        with custom_objects(custom):
-            return translate(graph)
     ops: list[Op] = []
     inputs = [Value(declared.shape, declared.dtype, layer=declared.name) for declared in graph.inputs]
     parts: dict[int, Parts] = {}
@@ -33,7 +38,8 @@ def translate(graph: Graph, custom: str | Path | None = None) -> Block:
     def child(layer: Layer, shared: bool) -> Parts:
         return parts.setdefault(id(layer), Parts(layer, shared=shared))
 
-    outputs = build_calls(graph, inputs, ops, child)
+    with taught(custom):
+        outputs = build_calls(graph, inputs, ops, child)
     for own in parts.values():
         bind(own.variables, own.layer)
     names = [declared.name for declared in graph.inputs]

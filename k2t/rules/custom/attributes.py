@@ -10,6 +10,23 @@ from k2t.rules.custom.objects import Activation, Chain, CustomClass, Inner, Inst
 from k2t.rules.tracing.interpreter import Interpreter
 from k2t.rules.tracing.names import Bound, Closure, Library
 
+# Methods of Keras's Layer that have a meaning here.
+INHERITED = frozenset(
+    {
+        "__call__",
+        "__init__",
+        "add_loss",
+        "add_metric",
+        "add_update",
+        "add_variable",
+        "add_weight",
+        "build",
+        "call",
+        "compute_mask",
+        "get_config",
+    }
+)
+
 
 class Attributes(Interpreter):
     """Follows attributes and methods of custom layers.
@@ -36,6 +53,8 @@ class Attributes(Interpreter):
             return self.own_attribute(node, value, name)
         if isinstance(value, Super):
             found = value.instance.kind.find(name, after=value.kind)
+            if found is None and name not in INHERITED:
+                raise self.refusal(node, f"the attribute {name!r} of Keras's class")
             return Method(value.instance, *found) if found else Bound(value, name)
         if isinstance(value, Sublayer) and name in value.layer.options:
             return value.layer.options[name]
@@ -68,7 +87,11 @@ class Attributes(Interpreter):
             "trainable": instance.parts.trainable,
             "built": instance.built,
         }
-        return known[name] if name in known else Bound(Super(instance, instance.kind), name)
+        if name in known:
+            return known[name]
+        if name not in INHERITED:
+            raise self.refusal(node, f"the attribute {name!r}, which the class does not set,")
+        return Bound(Super(instance, instance.kind), name)
 
     def set_attribute(self, node: ast.Attribute, subject: Any, value: Any) -> None:
         """`self.name = value`, `layer.trainable = False`."""

@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from k2t.errors import UntranslatableError
+from k2t.graph import map_structure
 from k2t.program import Parameter, Size, Value, leaves
 from k2t.rules.tracing.constants import BUILTINS, builtin, compute, method
 from k2t.rules.tracing.expressions import Expressions
@@ -30,6 +33,7 @@ ANSWERS: dict[str, Any] = {
     "tf.executing_eagerly": True,
 }
 MAX_CALLS = 40
+DATA = (Value, Parameter, Size, bool, int, float, complex, str, slice, type(Ellipsis), np.ndarray, np.generic)
 
 
 class Calls(Expressions):
@@ -83,11 +87,20 @@ class Calls(Expressions):
             except UntranslatableError:
                 if library in ("np", "math"):
                     raise
+        args, kwargs = map_structure(self.argument, (args, kwargs))
         if path.startswith("keras.ops."):
             return self.operation(name, *args, **kwargs)
         from k2t.rules.operations.dialects import call_dialect
 
         return call_dialect(self.b, path, args, kwargs)
+
+    def argument(self, item: Any) -> Any:
+        """An argument of an operation: data, or a function of the code as one of Python."""
+        if isinstance(item, Closure):
+            return lambda *args: self.run(item, args, {})
+        if item is not None and not isinstance(item, DATA):
+            raise UntranslatableError(f"an argument that is no data ({type(item).__name__})")
+        return item
 
     def chosen(self, value: Any) -> Any:
         """A value, or what a function returns."""
@@ -150,6 +163,7 @@ class Calls(Expressions):
             return self.sizes(subject) if name == "get_shape" else None
         from k2t.rules.operations.dialects import call_dialect
 
+        args, kwargs = map_structure(self.argument, (args, kwargs))
         return call_dialect(self.b, f"tensor.{name}", [subject, *args], kwargs)
 
     def run(self, function: Closure, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:

@@ -264,6 +264,9 @@ class Expressions:
         if function is None:
             raise self.refusal(node, f"the operator {kind.__name__}")
         if self.traced(left) or self.traced(right):
+            for item in (left, right):
+                if not self.traced(item) and not isinstance(item, bool | int | float | list | tuple | np.ndarray):
+                    raise self.refusal(node, f"an operator on a tensor and {type(item).__name__}")
             return self.operation(name, left, right)
         try:
             return operate(kind, function, left, right)
