@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from k2t.emit.file import LINE_LENGTH, format_code
 from k2t.rules.base import RULES
 
 ROOT = Path(__file__).parents[1]
@@ -131,12 +130,6 @@ def test_files_and_functions_fit_on_a_few_screens(path: Path) -> None:
             documentation = node.body[0] if ast.get_docstring(node) else None
             length = lines(node) - (lines(documentation) if documentation else 0)
             assert length <= MAX_FUNCTION, f"{node.name} has {length} lines without its docstring"
-
-
-def test_helpers_fit_into_the_emitted_file() -> None:
-    for path in (ROOT / "k2t/emit/helpers").glob("*.py"):
-        for line in format_code(path.read_text("utf-8").partition("\n")[2]).splitlines():
-            assert len(line) <= LINE_LENGTH, f"{name(path)}: emitted files have lines of {LINE_LENGTH}: {line}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

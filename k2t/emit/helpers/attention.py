@@ -1,4 +1,4 @@
-"""Attention with what nn.MultiheadAttention has not: sizes of its own, Keras's masks, scores as an output."""
+"""Attention with what nn.MultiheadAttention lacks: sizes of its own, Keras's masks, scores."""
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +8,8 @@ from torch.nn import functional as F
 class MultiHeadAttention(nn.Module):
     """Attention of `heads` heads of their own sizes.
 
-    Keras 2 adds a `penalty` to the scores of hidden values. In Keras 3 these do not count, and a query that may see
-    nothing at all gets the mean of all values.
+    Keras 2 adds a `penalty` to the scores of hidden values. In Keras 3 these do not count, and a
+    query that may see nothing at all gets the mean of all values.
     """
 
     def __init__(
@@ -56,7 +56,12 @@ class MultiHeadAttention(nn.Module):
         return result
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+        causal: bool = False,
     ) -> Tensor:
         q, k, v = self.project(query, key, value)
         if mask is not None:
@@ -67,7 +72,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class MultiHeadAttentionWithScores(MultiHeadAttention):
-    """The same, with the scores as a second output; a query that may see nothing at all gets zeros."""
+    """The same with the scores as second output; a query that may see nothing gets zeros."""
 
     def forward(  # type: ignore[override]
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
@@ -86,7 +91,7 @@ class MultiHeadAttentionWithScores(MultiHeadAttention):
 
 
 def pair_mask(query: Tensor, value: Tensor) -> Tensor:
-    """Which values each query may see: those where both masks are True, (N, T) and (N, S) -> (N, 1, T, S)."""
+    """Which values each query may see, if both masks: (N, T) and (N, S) -> (N, 1, T, S)."""
     return query[:, None, :, None] & value[:, None, None]
 
 

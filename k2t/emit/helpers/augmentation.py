@@ -26,18 +26,24 @@ class RandomFlip(nn.Module):
 class RandomBrightness(nn.Module):
     """Adds between `low` and `high` to each image, within the range of values."""
 
-    def __init__(self, low: float, high: float, value_range: tuple[float, float] = (0, 255)) -> None:
+    def __init__(
+        self, low: float, high: float, value_range: tuple[float, float] = (0, 255)
+    ) -> None:
         super().__init__()
         self.low, self.high, self.value_range = low, high, value_range
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x + uniform(x, self.low, self.high)).clamp(*self.value_range) if self.training else x
+        return (
+            (x + uniform(x, self.low, self.high)).clamp(*self.value_range) if self.training else x
+        )
 
 
 class RandomContrast(nn.Module):
     """Multiplies what differs from the mean by `low` to `high`, within the range of values."""
 
-    def __init__(self, low: float, high: float, value_range: tuple[float, float] = (0, 255)) -> None:
+    def __init__(
+        self, low: float, high: float, value_range: tuple[float, float] = (0, 255)
+    ) -> None:
         super().__init__()
         self.low, self.high, self.value_range = low, high, value_range
 
@@ -51,7 +57,10 @@ class RandomContrast(nn.Module):
 def wrap(place: Tensor, size: int) -> Tensor:
     """The place in a repeated image; its last pixel reaches up to the next first one."""
     last = max(size - 1, 1)
-    below, above = place + size * ((-place / last).floor() + 1), place - size * (place / last).floor()
+    below, above = (
+        place + size * ((-place / last).floor() + 1),
+        place - size * (place / last).floor(),
+    )
     return torch.where(place < 0, below, torch.where(place > size - 1, above, place))
 
 
@@ -86,10 +95,19 @@ class RandomAffine(nn.Module):
 
     def draw(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        rows = torch.arange(height, device=x.device, dtype=x.dtype).reshape(1, -1, 1, 1) - (height - 1) / 2
-        columns = torch.arange(width, device=x.device, dtype=x.dtype).reshape(1, 1, -1, 1) - (width - 1) / 2
+        rows = (
+            torch.arange(height, device=x.device, dtype=x.dtype).reshape(1, -1, 1, 1)
+            - (height - 1) / 2
+        )
+        columns = (
+            torch.arange(width, device=x.device, dtype=x.dtype).reshape(1, 1, -1, 1)
+            - (width - 1) / 2
+        )
         angle = 2 * math.pi * uniform(x, *self.angle)
-        down, across = height * uniform(x, *self.height_shift), width * uniform(x, *self.width_shift)
+        down, across = (
+            height * uniform(x, *self.height_shift),
+            width * uniform(x, *self.width_shift),
+        )
         row_zoom = uniform(x, *self.height_zoom)
         column_zoom = row_zoom if self.width_zoom is None else uniform(x, *self.width_zoom)
         i = (columns * angle.sin() + rows * angle.cos()) * row_zoom - down

@@ -37,4 +37,6 @@ def center_crop_or_resize(x: Tensor, height: int, width: int) -> Tensor:
     """The middle of each image; too small ones are resized."""
     if x.shape[2] >= height and x.shape[3] >= width:
         return center_crop(x, height, width)
-    return F.interpolate(crop_to_aspect_ratio(x, height, width), size=(height, width), mode="bilinear")
+    return F.interpolate(
+        crop_to_aspect_ratio(x, height, width), size=(height, width), mode="bilinear"
+    )

@@ -16,5 +16,8 @@ def segment_reduce(x: Tensor, ids: Tensor, count: int, how: str) -> Tensor:
 def bincount_rows(x: Tensor, minlength: int = 0, weights: Tensor | None = None) -> Tensor:
     """How often each number is in each row."""
     size = max(minlength, int(x.max()) + 1)
-    rows = [torch.bincount(row, None if weights is None else weights[i], size) for i, row in enumerate(x)]
+    rows = [
+        torch.bincount(row, None if weights is None else weights[i], size)
+        for i, row in enumerate(x)
+    ]
     return torch.stack(rows)

@@ -20,7 +20,9 @@ class LocallyConnected2d(nn.Module):
         super().__init__()
         self.size, self.kernel_size, self.stride = size, kernel_size, stride
         fan_in = in_channels * kernel_size[0] * kernel_size[1]
-        self.weight = nn.Parameter(torch.randn(size[0] * size[1], fan_in, out_channels) / fan_in**0.5)
+        self.weight = nn.Parameter(
+            torch.randn(size[0] * size[1], fan_in, out_channels) / fan_in**0.5
+        )
         self.bias = nn.Parameter(torch.zeros(out_channels, *size)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,11 +53,19 @@ def srelu(x: Tensor, t_left: Tensor, a_left: Tensor, t_right: Tensor, a_right: T
     """S-shaped ReLU: x between its thresholds, with other slopes beyond them."""
     width = t_right.abs()
     z = x - t_left
-    return t_left + torch.minimum(F.relu(z), width) - a_left * F.relu(-z) + a_right * F.relu(z - width)
+    return (
+        t_left + torch.minimum(F.relu(z), width) - a_left * F.relu(-z) + a_right * F.relu(z - width)
+    )
 
 
-def srelu_theano(x: Tensor, t_left: Tensor, a_left: Tensor, t_right: Tensor, a_right: Tensor) -> Tensor:
+def srelu_theano(
+    x: Tensor, t_left: Tensor, a_left: Tensor, t_right: Tensor, a_right: Tensor
+) -> Tensor:
     """The same as Theano computed it: what a negative left slope makes positive is limited too."""
     width = t_right.abs()
     z = x - t_left
-    return t_left + torch.minimum(torch.where(z > 0, z, a_left * z), width) + a_right * F.relu(z - width)
+    return (
+        t_left
+        + torch.minimum(torch.where(z > 0, z, a_left * z), width)
+        + a_right * F.relu(z - width)
+    )

@@ -20,7 +20,7 @@ def space_to_depth(x: Tensor, block: int) -> Tensor:
 
 
 def sparsemax(x: Tensor, dim: int = -1) -> Tensor:
-    """What Keras calls sparsemax: its threshold is made of the sum of all cumulated sums of the support."""
+    """What Keras calls sparsemax: the threshold takes the sum of all cumulated sums."""
     z = x.sort(dim, descending=True).values.movedim(dim, -1)
     sums = z.cumsum(-1)
     count = torch.arange(1, z.shape[-1] + 1, dtype=x.dtype, device=x.device)
@@ -36,7 +36,9 @@ def overlap_add(frames: Tensor, stride: int) -> Tensor:
     return F.fold(frames.transpose(1, 2), size, (1, length), stride=(1, stride)).flatten(1)
 
 
-def extract_patches(x: Tensor, size: tuple[int, int], stride: int | tuple[int, int], dilation: int = 1) -> Tensor:
+def extract_patches(
+    x: Tensor, size: tuple[int, int], stride: int | tuple[int, int], dilation: int = 1
+) -> Tensor:
     """Patches of images as channels, in TensorFlow's order: row, column, channel."""
     step = (stride, stride) if isinstance(stride, int) else stride
     height, width = ((x.shape[i + 2] - dilation * (size[i] - 1) - 1) // step[i] + 1 for i in (0, 1))
@@ -68,18 +70,21 @@ def hsv_to_rgb(x: Tensor) -> Tensor:
     """Red, green and blue of hue, saturation and value, all between 0 and 1."""
     hue, saturation, value = x.unbind(1)
     hue = hue * 6
-    colour = torch.stack([(hue - 3).abs() - 1, 2 - (hue - 2).abs(), 2 - (hue - 4).abs()], 1).clamp(0, 1)
+    colour = torch.stack([(hue - 3).abs() - 1, 2 - (hue - 2).abs(), 2 - (hue - 4).abs()], 1).clamp(
+        0, 1
+    )
     saturation = saturation.unsqueeze(1)
     return (1 - saturation + saturation * colour) * value.unsqueeze(1)
 
 
 def sobel_edges(x: Tensor, channels: int) -> Tensor:
-    """Vertical and horizontal gradients on a new last axis, of images with channels on axis `channels`."""
+    """Vertical and horizontal gradients of images on a new last axis; `channels` is an axis."""
     y = x.movedim(channels, 1)
     down = torch.tensor([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], dtype=x.dtype, device=x.device)
     kernel = torch.stack([down, down.T]).unsqueeze(1).repeat(y.shape[1], 1, 1, 1)
-    y = F.conv2d(F.pad(y, (1, 1, 1, 1), mode="reflect"), kernel, groups=y.shape[1])
-    return y.unflatten(1, (-1, 2)).movedim(2, -1).movedim(1, channels)
+    edges = F.conv2d(F.pad(y, (1, 1, 1, 1), mode="reflect"), kernel, groups=y.shape[1])
+    edges = edges.reshape(*y.shape[:2], 2, *y.shape[2:])
+    return edges.movedim(2, -1).movedim(1, channels)
 
 
 def ssim(x: Tensor, y: Tensor, kernel: Tensor, c1: float, c2: float) -> Tensor:
@@ -88,4 +93,5 @@ def ssim(x: Tensor, y: Tensor, kernel: Tensor, c1: float, c2: float) -> Tensor:
     blurred = F.conv2d(images.flatten(0, 2).unsqueeze(1), kernel)
     a, b, aa, bb, ab = blurred.reshape(5, *x.shape[:2], *blurred.shape[2:])
     contrast = (2 * (ab - a * b) + c2) / (aa - a * a + bb - b * b + c2)
-    return (2 * a * b + c1) / (a * a + b * b + c1) * contrast
+    similarity: Tensor = (2 * a * b + c1) / (a * a + b * b + c1) * contrast
+    return similarity

@@ -43,21 +43,27 @@ class FrozenBatchNorm1d(nn.BatchNorm1d):
     """Batch normalization that Keras froze: it uses the moving statistics in training too."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):
     """Batch normalization that Keras froze: it uses the moving statistics in training too."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
 
 
 class FrozenBatchNorm3d(nn.BatchNorm3d):
     """Batch normalization that Keras froze: it uses the moving statistics in training too."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
 
 
 def masked_mean(x: Tensor, mask: Tensor, dim: int) -> Tensor:
