@@ -32,18 +32,33 @@ ROWS = whole(None, 4, below=4)
 SHARE = real(None, 4, 6, between=(0.1, 0.9))
 KERNEL = np.arange(54.0).reshape(3, 3, 3, 2) / 54
 TENSORFLOW: dict[str, list[Call]] = {
-    **{f"tf.{name}": [call(X)] for name in "abs exp floor negative sigmoid sign sin square tanh".split()},
+    **{
+        f"tf.{name}": [call(X)]
+        for name in ["abs", "exp", "floor", "negative", "sigmoid", "sign", "sin", "square", "tanh"]
+    },
     **{
         f"tf.math.{name}": [call(SHARE)]
-        for name in "acos asin atan log log1p rsqrt sqrt softplus erf reciprocal".split()
+        for name in ["acos", "asin", "atan", "log", "log1p", "rsqrt", "sqrt", "softplus", "erf", "reciprocal"]
     },
-    **{f"tf.nn.{name}": [call(X)] for name in "elu gelu log_softmax relu relu6 selu softmax softsign swish".split()},
-    **{f"tf.{name}": [call(X, Y), call(X, 2.0)] for name in "add maximum minimum multiply subtract divide".split()},
-    **{f"tf.{name}": [call(X, Y), call(X, y=0.5)] for name in "equal greater greater_equal less less_equal".split()},
-    **{f"tf.math.{name}": [call(X, Y)] for name in "atan2 divide_no_nan floordiv floormod squared_difference".split()},
+    **{
+        f"tf.nn.{name}": [call(X)]
+        for name in ["elu", "gelu", "log_softmax", "relu", "relu6", "selu", "softmax", "softsign", "swish"]
+    },
+    **{
+        f"tf.{name}": [call(X, Y), call(X, 2.0)]
+        for name in ["add", "maximum", "minimum", "multiply", "subtract", "divide"]
+    },
+    **{
+        f"tf.{name}": [call(X, Y), call(X, y=0.5)]
+        for name in ["equal", "greater", "greater_equal", "less", "less_equal"]
+    },
+    **{
+        f"tf.math.{name}": [call(X, Y)]
+        for name in ["atan2", "divide_no_nan", "floordiv", "floormod", "squared_difference"]
+    },
     **{
         f"tf.reduce_{name}": [call(X, 1), call(X), call(input_tensor=X, axis=[1, 2], keepdims=True)]
-        for name in "max mean min prod sum".split()
+        for name in ["max", "mean", "min", "prod", "sum"]
     },
     "tf.add_n": [call([X, Y, X])],
     "tf.argmax": [call(X, axis=-1), call(X)],
@@ -128,10 +143,26 @@ TENSORFLOW: dict[str, list[Call]] = {
 }
 BACKEND: dict[str, list[Call]] = {
     **{
-        f"K.{name}": [call(X)] for name in "abs exp relu sigmoid sign sin softmax softplus softsign square tanh".split()
+        f"K.{name}": [call(X)]
+        for name in [
+            "abs",
+            "exp",
+            "relu",
+            "sigmoid",
+            "sign",
+            "sin",
+            "softmax",
+            "softplus",
+            "softsign",
+            "square",
+            "tanh",
+        ]
     },
-    **{f"K.{name}": [call(X, axis=1), call(X), call(X, -1, True)] for name in "max mean min prod std sum var".split()},
-    **{f"K.{name}": [call(X, Y)] for name in "equal greater less maximum minimum not_equal".split()},
+    **{
+        f"K.{name}": [call(X, axis=1), call(X), call(X, -1, True)]
+        for name in ["max", "mean", "min", "prod", "std", "sum", "var"]
+    },
+    **{f"K.{name}": [call(X, Y)] for name in ["equal", "greater", "less", "maximum", "minimum", "not_equal"]},
     "K.argmax": [call(X), call(X, axis=1)],
     "K.batch_dot": [
         call(X, Y, axes=2),
@@ -312,5 +343,5 @@ def test_an_equation_without_its_tensors_is_refused(tmp_path: Path) -> None:
 
     x = tf_keras.Input((4, 6))
     tf_keras.Model(x, tf.einsum("abc,abd->acd", x, x)).save(tmp_path / "model.h5")
-    with pytest.raises(k2t.UnsupportedError, match="tf.keras saves only the equation"):
+    with pytest.raises(k2t.UnsupportedError, match="saves only the equation"):
         k2t.convert(tmp_path / "model.h5")

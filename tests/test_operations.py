@@ -33,7 +33,8 @@ def array(given: Given, shape: tuple[int, ...], rng: np.random.Generator) -> np.
     """What an input of an example holds."""
     if given.below:
         return rng.integers(0, given.below, shape).astype("int32")
-    return rng.uniform(*given.between, shape) if given.between else rng.normal(0, 1, shape)
+    values = rng.uniform(*given.between, shape) if given.between else rng.normal(0, 1, shape)
+    return np.round(values / given.step) * given.step if given.step else values
 
 
 def function(keras: Any, name: str) -> Callable[..., Any]:
@@ -104,6 +105,8 @@ def test_every_operation_of_keras_is_translated_or_refused_with_a_reason(keras: 
 def test_parameters_have_the_names_of_keras(name: str, keras: Any) -> None:
     if name not in names(keras):
         return
-    theirs = list(inspect.signature(function(keras, name)).parameters)
+    theirs = [item.rstrip("_") for item in inspect.signature(function(keras, name)).parameters]
     ours = [item.rstrip("_") for item in list(inspect.signature(OPERATIONS[name]).parameters)[1:]]
-    assert [item for item in ours if item in theirs and item not in SPARE] == [item for item in theirs if item not in SPARE]
+    assert [item for item in ours if item in theirs and item not in SPARE] == [
+        item for item in theirs if item not in SPARE
+    ]

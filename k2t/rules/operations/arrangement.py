@@ -45,9 +45,10 @@ def append(b: Builder, x1: Value, x2: Value, axis: int | None = None) -> Value:
 def stacked(b: Builder, xs: Sequence[Value], *, axis: int, rank: int) -> Value:
     """torch.cat along an axis, of tensors of at least `rank` axes."""
     tensors = []
-    for x in xs:
+    for item in xs:
+        x = item
         while x.rank < rank:
-            x = expand_dims(b, x, x.rank if rank == 3 and x.rank == 2 else 0)
+            x = expand_dims(b, x, 2 if (rank, x.rank) == (3, 2) else 0)
         tensors.append(x)
     return concatenate(b, tensors, axis)
 

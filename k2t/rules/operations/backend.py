@@ -13,6 +13,7 @@ from k2t.rules.merge import dot
 from k2t.rules.operations.base import OPERATIONS
 from k2t.rules.operations.dialects import REFUSED_FUNCTIONS, dialect
 from k2t.rules.operations.network import stateless
+from k2t.rules.operations.random import uniform
 from k2t.rules.operations.shape import expand_dims, reshape, transpose
 from k2t.rules.operations.tensorflow import op
 from k2t.rules.operations.tensorflow_nn import convolution, pool
@@ -136,7 +137,7 @@ def backend_convolution(
     dilation_rate: Any = 1,
     *,
     name: str = "conv",
-) -> Value:
+) -> Any:
     """F.conv2d and its like."""
     return convolution(b, x, kernel, strides, padding, data_format, dilation_rate, name=name)
 
@@ -154,7 +155,7 @@ def backend_pool(
     padding: str = "valid",
     data_format: str | None = None,
     pool_mode: str = "max",
-) -> Value:
+) -> Any:
     """nn.MaxPool2d or nn.AvgPool2d."""
     steps = 1 if strides is None else strides
     kind = "max" if pool_mode == "max" else "average"
@@ -199,8 +200,6 @@ def count_params(b: Builder, x: Any) -> Any:
 @dialect("K.random_binomial", "K.random_bernoulli")
 def random_binomial(b: Builder, shape: Any, p: float = 0.0, *_: Any, **__: Any) -> Any:
     """Random numbers below p as 1, others as 0."""
-    from k2t.rules.operations.tensorflow import uniform
-
     return op(b, "cast", op(b, "less", uniform(b, shape), p), "float32")
 
 

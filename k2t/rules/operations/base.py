@@ -34,11 +34,13 @@ class Given:
     Attributes:
         below: for integer inputs, the numbers that they hold are 0 to `below` - 1; 0 for real inputs.
         between: for real inputs, the smallest and largest number; normally distributed without.
+        step: for real inputs, all are multiples of it: exact even where Keras computes in float32.
     """
 
     shape: Shape
     below: int = 0
     between: tuple[float, float] | None = None
+    step: float = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ CLASS_NAMES = {
     "einsum": "recorded_einsum",
     "is_in": "isin",
     "layer_norm": "layer_normalization",
+    "quantile": "recorded_quantile",
     "rms_norm": "rms_normalization",
     "search_sorted": "searchsorted",
 }

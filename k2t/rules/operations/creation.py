@@ -94,7 +94,7 @@ def full(b: Builder, shape: Any, fill_value: Any, dtype: str | None = None) -> A
 def like(b: Builder, target: str, x: Any, dtype: str | None, *values: Any) -> Any:
     """`torch.zeros_like` and its like."""
     if not isinstance(x, Value):
-        return tensor(b, np.full(np.shape(x) or x.shape, *values, dtype or "float32"))
+        return tensor(b, np.full(np.shape(x) or x.shape, values[0], dtype or "float32"))
     options: Options = {"dtype": torch_dtype(dtype)} if dtype and dtype != x.dtype else {}
     return invoke(b, target, (x, *values), options, x.shape, dtype or x.dtype, "any")
 
@@ -126,7 +126,7 @@ def arange(b: Builder, start: Any, stop: Any = None, step: Any = None, dtype: st
     bounds += [step] if step not in (None, 1) else []
     if not any_tensor(bounds):
         dtype = dtype or ("int32" if all(isinstance(item, int) for item in bounds) else "float32")
-        return tensor(b, np.arange(*bounds if len(bounds) != 2 or step is None else bounds).astype(dtype))
+        return tensor(b, np.arange(*bounds).astype(dtype))
     dtype = dtype or "int32"
     if len(bounds) == 3 and stop is None:
         bounds = [0, *bounds]
@@ -149,8 +149,8 @@ def linspace(
 ) -> Any:
     """A constant; between tensors, start + (stop - start) times one."""
     if not any_tensor(start, stop):
-        found = np.linspace(start, stop, num, endpoint, retstep, axis=axis)
-        return (tensor(b, found[0]), found[1]) if retstep else tensor(b, found.astype(dtype or "float32"))
+        found = tensor(b, np.linspace(start, stop, num, endpoint, axis=axis).astype(dtype or "float64"))
+        return (found, (stop - start) / (num - endpoint)) if retstep else found
     rank = max(item.rank for item in (start, stop) if isinstance(item, Value))
     place = axis % (rank + 1)
     share = np.linspace(0, 1, num, endpoint).reshape([-1 if i == place else 1 for i in range(rank + 1)])
@@ -209,7 +209,7 @@ def geomspace(
 
 
 @operation("eye")
-def eye(b: Builder, N: int, M: int | None = None, k: int = 0, dtype: str | None = None) -> Any:
+def eye(b: Builder, N: int, M: int | None = None, k: int = 0, dtype: str | None = None) -> Any:  # noqa: N803
     """A constant, or torch.eye."""
     if not any_tensor(N, M):
         return tensor(b, np.eye(N, M, k, dtype or "float32"))
@@ -228,7 +228,7 @@ def identity(b: Builder, n: Any, dtype: str | None = None) -> Any:
 
 
 @operation("tri")
-def tri(b: Builder, N: Any, M: Any = None, k: int = 0, dtype: str | None = None) -> Any:
+def tri(b: Builder, N: Any, M: Any = None, k: int = 0, dtype: str | None = None) -> Any:  # noqa: N803
     """A constant, or torch.ones(...).tril()."""
     if not any_tensor(N, M):
         return tensor(b, np.tri(N, M, k, dtype or "float32"))
@@ -283,7 +283,7 @@ def name_of_dtype(b: Builder, x: Any) -> str:
 
 
 @operation("vander", examples=[call(real(None)), call(real(None), 3), call(real(None), 4, True)])
-def vander(b: Builder, x: Value, N: int | None = None, increasing: bool = False) -> Value:
+def vander(b: Builder, x: Value, N: int | None = None, increasing: bool = False) -> Value:  # noqa: N803
     """torch.vander."""
     options: Options = {"increasing": True} if increasing else {}
     count = x.shape[0] if N is None else N

@@ -226,7 +226,7 @@ RENAMED_CALLS = parsed("tf", TENSORFLOW) | parsed("K", BACKEND)
 @cache
 def load() -> None:
     """The functions that are no renamed operations register themselves."""
-    for module in ("tensorflow", "tensorflow_nn", "backend"):
+    for module in ("tensorflow", "tensorflow_nn", "random", "backend"):
         importlib.import_module(f"k2t.rules.operations.{module}")
 
 

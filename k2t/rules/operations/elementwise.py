@@ -322,7 +322,7 @@ def divide_no_nan(b: Builder, x1: Any, x2: Any) -> Any:
 @operation("nan_to_num", examples=[call(_X), call(_X, 1.0, posinf=2.0)])
 def nan_to_num(b: Builder, x: Value, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """torch.nan_to_num."""
-    given = {"nan": nan or None, "posinf": posinf, "neginf": neginf}
+    given: Options = {"nan": nan or None, "posinf": posinf, "neginf": neginf}
     return elementwise(b, "torch.nan_to_num", x, **{key: item for key, item in given.items() if item is not None})
 
 

@@ -126,7 +126,8 @@ def top_k(b: Builder, x: Value, k: int, sorted: bool = True) -> list[Value]:
     """.topk over the last axis."""
     shape = (*x.shape[:-1], known(k))
     outputs = (b.value(shape, x.dtype), b.value(shape, "int64"))
-    b.calls(".topk", x, k, outputs=outputs, **({} if sorted else {"sorted": False}))
+    options: Options = {} if sorted else {"sorted": False}
+    b.calls(".topk", x, k, outputs=outputs, **options)
     return list(outputs)
 
 
@@ -206,11 +207,11 @@ def bincount(b: Builder, x: Value, weights: Any = None, minlength: int = 0, spar
 
 
 @operation("histogram")
-def histogram(b: Builder, x: Value, bins: int = 10, range: Any = None) -> list[Value]:
+def histogram(b: Builder, x: Value, bins: Any = 10, range: Any = None) -> list[Value]:
     """torch.histogram of all elements."""
     if range is None:
         raise UntranslatableError("histogram without a range: its bounds depend on the data")
-    edges = tensor(b, np.linspace(*range, bins + 1), "edges")
+    edges = tensor(b, np.linspace(range[0], range[1], bins + 1), "edges")
     counts, bounds = b.value((bins,), x.dtype), b.value((bins + 1,), x.dtype)
     b.calls("torch.histogram", flat(b, x), edges, outputs=(counts, bounds))
     return [counts, bounds]

@@ -108,8 +108,8 @@ GRAPH_OPERATIONS = {
     "Rank": "rank",
 }
 SAME_NAME = (
-    "Abs Ceil Cos Equal Erf Exp Floor Greater Identity Less Log Log1p Maximum Minimum Pow Relu Reshape Round Sigmoid Sign "
-    "Sin Slice Softmax Softplus Softsign Sqrt Square Tanh Tile Transpose"
+    "Abs Ceil Cos Equal Erf Exp Floor Greater Identity Less Log Log1p Maximum Minimum Pow Relu Reshape Round Sigmoid "
+    "Sign Sin Slice Softmax Softplus Softsign Sqrt Square Tanh Tile Transpose"
 )
 REDUCTIONS = {"Mean": "mean", "Sum": "sum", "Max": "max", "Min": "min", "Prod": "prod", "All": "all", "Any": "any"}
 # Attributes of operations that are arguments: (operation, attribute) -> argument.
@@ -185,7 +185,7 @@ def plain(value: Any) -> Any:
     ((kind, item),) = value.items()
     if kind == "list":
         return [int(number) for number in item.get("i", [])] or None
-    return {"i": lambda: int(item), "type": lambda: TYPES.get(item, item)}.get(kind, lambda: item)()
+    return int(item) if kind == "i" else TYPES.get(item, item) if kind == "type" else item
 
 
 KINDS: dict[str, Callable[[Builder, Arguments, Options], Any]] = {

@@ -95,7 +95,8 @@ def extreme(
 ) -> Value:
     """.amax or .amin, and not beyond `initial`."""
     y = reduce_axes(b, f".a{target}", tensor(b, x), axis, keepdims)
-    return y if initial is None else elementwise(b, "torch.clamp", y, **{"min" if target == "max" else "max": initial})
+    bound: Options = {"min" if target == "max" else "max": initial}
+    return y if initial is None else elementwise(b, "torch.clamp", y, **bound)
 
 
 operation("max", examples=[*EXAMPLES, call(_X, 1, initial=0.5)])(partial(extreme, target="max"))
@@ -189,7 +190,7 @@ def along(b: Builder, target: str, x: Value, axis: int, keepdims: bool, dtype: s
 
 
 @operation("prod", examples=EXAMPLES)
-def prod(b: Builder, x: Any, axis: Any = None, keepdims: bool = False, dtype: str | None = None) -> Value:
+def prod(b: Builder, x: Any, axis: Any = None, keepdims: bool = False, dtype: str | None = None) -> Any:
     """.prod over one axis after another, the last one first."""
     x = tensor(b, x)
     if axis is None and not keepdims:
@@ -200,7 +201,7 @@ def prod(b: Builder, x: Any, axis: Any = None, keepdims: bool = False, dtype: st
 
 
 @operation("nanprod", examples=EXAMPLES)
-def nanprod(b: Builder, x: Value, axis: Any = None, keepdims: bool = False) -> Value:
+def nanprod(b: Builder, x: Value, axis: Any = None, keepdims: bool = False) -> Any:
     """.prod of what is a number."""
     return prod(b, without_nan(b, x, 1.0), axis, keepdims)
 
@@ -314,6 +315,10 @@ _SHARES = [call(_X, 0.25, 1), call(_X, [0.25, 0.75], axis=1), call(_IMAGE, 0.5, 
 _HUNDREDTHS = [call(_X, 25, 1), call(_X, [25, 75], axis=1, method="nearest"), call(_IMAGE, 50, (1, 3))]
 operation("quantile", examples=[*_SHARES, call(_X, 0.3, 1, "lower")])(quantile)
 operation("nanquantile", examples=_SHARES)(partial(quantile, target="torch.nanquantile"))
+operation("recorded_quantile")(
+    # what Keras records of a quantile forgets its method
+    lambda b, x, q, axis=None, method="linear", keepdims=False: quantile(b, x, q, axis, "linear", keepdims)
+)
 operation("percentile", examples=_HUNDREDTHS)(partial(quantile, scale=0.01))
 operation("nanpercentile", examples=_HUNDREDTHS)(partial(quantile, scale=0.01, target="torch.nanquantile"))
 

@@ -75,7 +75,7 @@ dialect("tf.depthwise_conv2d", "tf.depthwise_conv2d_native")(partial(convolution
 
 
 @dialect("tf.atrous_conv2d")
-def atrous_conv2d(b: Builder, value: Value, filters: Any, rate: int, padding: str) -> Value:
+def atrous_conv2d(b: Builder, value: Value, filters: Any, rate: int, padding: str) -> Any:
     """F.conv2d with a dilation."""
     return convolution(b, value, filters, 1, padding, None, rate)
 
@@ -90,7 +90,7 @@ def separable_conv2d(
     padding: Any,
     data_format: str | None = None,
     dilations: Any = None,
-) -> Value:
+) -> Any:
     """Two F.conv2d."""
     y = convolution(b, input, depthwise_filter, strides, padding, data_format, dilations, name="depthwise_conv")
     return convolution(b, y, pointwise_filter, 1, "VALID", data_format)
@@ -274,7 +274,7 @@ def resize(
 
 
 @dialect("tf.image.resize_images")
-def resize_images(b: Builder, images: Value, size: Any, method: Any = 0, align_corners: bool = False, *_: Any) -> Value:
+def resize_images(b: Builder, images: Value, size: Any, method: Any = 0, align_corners: bool = False, *_: Any) -> Any:
     """What TensorFlow 1 did."""
     return resized(b, images, size, method, False, False, align_corners)
 
@@ -282,7 +282,7 @@ def resize_images(b: Builder, images: Value, size: Any, method: Any = 0, align_c
 @dialect("tf.image.resize_bilinear")
 def resize_bilinear(
     b: Builder, images: Value, size: Any, align_corners: bool = False, half_pixel_centers: bool = False
-) -> Value:
+) -> Any:
     """What TensorFlow 1 did."""
     return resized(b, images, size, "bilinear", False, half_pixel_centers, align_corners)
 
@@ -290,7 +290,7 @@ def resize_bilinear(
 @dialect("tf.image.resize_nearest_neighbor")
 def resize_nearest(
     b: Builder, images: Value, size: Any, align_corners: bool = False, half_pixel_centers: bool = False
-) -> Value:
+) -> Any:
     """What TensorFlow 1 did."""
     return resized(b, images, size, "nearest", False, half_pixel_centers, align_corners)
 
