@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import libcst as cst
@@ -55,7 +55,8 @@ def write_class(block: Block, summary: str, dtype: str = "float32") -> Written:
     forward = Forward(block, ops, results)
     lines = forward.write()
     result = map_structure(forward.value, results)
-    body = typed([line.node for line in lines], result, input_arguments(block))
+    lines = typed(lines, result, input_arguments(block))
+    body = [line.node for line in lines]
     functions = [constructor(block, dtype)]
     if last is None:
         functions.append(
@@ -104,16 +105,22 @@ def places(block: Block, ops: list[Op], lines: list[Line], offset: int) -> tuple
     return tuple(place for value, place in found.items() if value in ends)
 
 
-def typed(body: list[cst.SimpleStatementLine], result: Any, arguments: list[str]) -> list[cst.SimpleStatementLine]:
+def typed(lines: list[Line], result: Any, arguments: list[str]) -> list[Line]:
     """The first assignment of the variable that is returned says its type, which a module's call does not tell."""
     if not isinstance(result, cst.Name) or result.value in arguments:
-        return body
-    for number, line in enumerate(body):
-        statement = line.body[0]
-        if isinstance(statement, cst.Assign) and statement.targets[0].target.deep_equals(result):
-            made = cst.AnnAssign(result, cst.Annotation(cst.Name("Tensor")), statement.value)
-            return [*body[:number], line.with_changes(body=[made]), *body[number + 1 :]]
-    return body
+        return lines
+    annotation = cst.Annotation(cst.Name("Tensor"))
+    for number, line in enumerate(lines):
+        if all(name != result.value for _, name in line.made):
+            continue
+        statement = cst.ensure_type(line.node.body[0], cst.Assign)
+        if statement.targets[0].target.deep_equals(result):
+            made = cst.AnnAssign(result, annotation, statement.value)
+            return [*lines[:number], replace(line, node=line.node.with_changes(body=[made])), *lines[number + 1 :]]
+        # one of several targets, which can have no annotation
+        declared = Line(cst.SimpleStatementLine([cst.AnnAssign(result, annotation, None)]), ())
+        return [*lines[:number], declared, *lines[number:]]
+    return lines
 
 
 def split_last(block: Block) -> tuple[list[Op], Op | None]:

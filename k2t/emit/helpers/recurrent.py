@@ -1,4 +1,4 @@
-"""Recurrent layers that PyTorch lacks: other activations, dropout between the steps, masks, states that stay."""
+"""Recurrent layers that PyTorch lacks: other activations, dropout between steps, masks, states."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,8 +25,8 @@ class RecurrentLoop(nn.RNNBase):
     num_states = 1
     weight_ih_l0: Tensor
     weight_hh_l0: Tensor
-    bias_ih_l0: Tensor | None
-    bias_hh_l0: Tensor | None
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
 
     def __init__(
         self,
@@ -38,15 +38,25 @@ class RecurrentLoop(nn.RNNBase):
         recurrent_dropout: float = 0.0,
     ) -> None:
         super().__init__(self.kind, input_size, hidden_size, bias=bias, batch_first=True)
-        if not bias:
-            self.bias_ih_l0 = self.bias_hh_l0 = None
         self.activation = activation
         self.recurrent_activation = recurrent_activation
         self.recurrent_dropout = recurrent_dropout
 
-    def step(self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None) -> tuple[Tensor, ...]:
+    def step(
+        self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None
+    ) -> tuple[Tensor, ...]:
         """The next states, the first of which is the output, from the projected input."""
-        return (self.activation(x + project(states[0], self.weight_hh_l0, self.bias_hh_l0, kept)),)
+        return (self.activation(x + self.recur(states[0], kept)),)
+
+    def recur(self, h: Tensor, kept: Tensor | None, rows: slice = slice(None)) -> Tensor:
+        """`h` (N, H) times the weights of some gates; `kept` (gates, N, H) is their dropout."""
+        weight = self.weight_hh_l0[rows]
+        bias = self.bias_hh_l0[rows] if self.bias else None
+        if kept is None:
+            return F.linear(h, weight, bias)
+        gates = weight.view(kept.shape[0], -1, h.shape[1])
+        product = torch.einsum("gnh,gkh->ngk", h * kept, gates).flatten(1)
+        return product if bias is None else product + bias
 
     def forward(
         self, x: Tensor, states: tuple[Tensor, ...] | None = None, mask: Tensor | None = None
@@ -57,7 +67,7 @@ class RecurrentLoop(nn.RNNBase):
         if self.training and self.recurrent_dropout:
             gates = self.weight_hh_l0.shape[0] // self.hidden_size
             kept = F.dropout(x.new_ones(gates, *zeros.shape), self.recurrent_dropout)
-        projected = F.linear(x, self.weight_ih_l0, self.bias_ih_l0)
+        projected = F.linear(x, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None)
         outputs = [zeros]
         for t in range(x.shape[1]):
             new = self.step(projected[:, t], states, kept)
@@ -81,10 +91,11 @@ class LoopLSTM(RecurrentLoop):
     kind = "LSTM"
     num_states = 2
 
-    def step(self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None) -> tuple[Tensor, ...]:
+    def step(
+        self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None
+    ) -> tuple[Tensor, ...]:
         h, c = states
-        gates = x + project(h, self.weight_hh_l0, self.bias_hh_l0, kept)
-        i, f, g, o = gates.chunk(4, dim=1)
+        i, f, g, o = (x + self.recur(h, kept)).chunk(4, dim=1)
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
         return self.recurrent_activation(o) * self.activation(c), c
 
@@ -94,11 +105,14 @@ class LoopGRU(RecurrentLoop):
 
     kind = "GRU"
 
-    def step(self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None) -> tuple[Tensor, ...]:
+    def step(
+        self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None
+    ) -> tuple[Tensor, ...]:
         (h,) = states
-        hidden = project(h, self.weight_hh_l0, self.bias_hh_l0, kept).chunk(3, dim=1)
-        r, z = (self.recurrent_activation(a + b) for a, b in zip(x.chunk(3, dim=1)[:2], hidden[:2], strict=True))
-        n = self.activation(x.chunk(3, dim=1)[2] + r * hidden[2])
+        hidden = self.recur(h, kept)
+        size = 2 * self.hidden_size
+        r, z = self.recurrent_activation(x[:, :size] + hidden[:, :size]).chunk(2, dim=1)
+        n = self.activation(x[:, size:] + r * hidden[:, size:])
         return ((1 - z) * n + z * h,)
 
 
@@ -107,22 +121,16 @@ class ResetBeforeGRU(RecurrentLoop):
 
     kind = "GRU"
 
-    def step(self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None) -> tuple[Tensor, ...]:
+    def step(
+        self, x: Tensor, states: tuple[Tensor, ...], kept: Tensor | None
+    ) -> tuple[Tensor, ...]:
         (h,) = states
         size = 2 * self.hidden_size
         gates_kept, state_kept = (None, None) if kept is None else (kept[:2], kept[2:])
-        gates = x[:, :size] + project(h, self.weight_hh_l0[:size], None, gates_kept)
+        gates = x[:, :size] + self.recur(h, gates_kept, slice(size))
         r, z = self.recurrent_activation(gates).chunk(2, dim=1)
-        n = self.activation(x[:, size:] + project(r * h, self.weight_hh_l0[size:], None, state_kept))
+        n = self.activation(x[:, size:] + self.recur(r * h, state_kept, slice(size, None)))
         return ((1 - z) * n + z * h,)
-
-
-def project(h: Tensor, weight: Tensor, bias: Tensor | None, kept: Tensor | None) -> Tensor:
-    """`h` (N, H) times the weights of several gates, each with its dropout `kept` (gates, N, H)."""
-    if kept is None:
-        return F.linear(h, weight, bias)
-    product = torch.einsum("gnh,gkh->ngk", h * kept, weight.view(kept.shape[0], -1, h.shape[1]))
-    return product.flatten(1) if bias is None else product.flatten(1) + bias
 
 
 def valid_first(x: Tensor, mask: Tensor) -> Tensor:
@@ -191,7 +199,9 @@ class ConvLSTM(nn.Module):
     ) -> None:
         super().__init__()
         gates = 4 * filters
-        self.input_conv = conv(in_channels, gates, kernel_size, stride, padding, dilation, bias=bias)
+        self.input_conv = conv(
+            in_channels, gates, kernel_size, stride, padding, dilation, bias=bias
+        )
         self.recurrent_conv = conv(filters, gates, kernel_size, padding="same", bias=False)
         self.filters = filters
         self.activation = activation
@@ -211,7 +221,9 @@ class ConvLSTM(nn.Module):
         """What dropout leaves of `x`, for each gate."""
         return F.dropout(x.new_ones(4, *x.shape), rate) if self.training and rate else None
 
-    def forward(self, x: Tensor, states: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(
+        self, x: Tensor, states: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         frames = x.unbind(self.time_dim)
         kept = self.keep(frames[0], self.dropout)
         if states is None:
@@ -221,7 +233,9 @@ class ConvLSTM(nn.Module):
         state_kept = self.keep(h, self.recurrent_dropout)
         outputs = []
         for frame in frames:
-            gates = self.gates(self.input_conv, frame, kept) + self.gates(self.recurrent_conv, h, state_kept)
+            gates = self.gates(self.input_conv, frame, kept) + self.gates(
+                self.recurrent_conv, h, state_kept
+            )
             i, f, g, o = gates.chunk(4, dim=1)
             c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
             h = self.recurrent_activation(o) * self.activation(c)
