@@ -116,12 +116,24 @@ def call_operation(b: Builder, name: str, args: Sequence[Any], kwargs: Options) 
     translation = OPERATIONS.get(name) or ACTIVATIONS.get(name)
     if translation is None:
         raise UntranslatableError(f"no translation of the operation {name}")
+    return applied(b, name, translation, args, kwargs)
+
+
+def applied(b: Builder, name: str, translation: Callable[..., Any], args: Sequence[Any], kwargs: Options) -> Any:
+    """The result of a translation for arguments that may be anything.
+
+    Raises:
+        UntranslatableError: it does not take these arguments.
+    """
     args, kwargs = map_structure(scalar, (tuple(args), {RENAMED.get(key, key): item for key, item in kwargs.items()}))
     try:
         bound = inspect.signature(translation).bind(b, *args, **kwargs)
     except TypeError as error:
         raise UntranslatableError(f"{name}: {error}") from error
-    return translation(*bound.args, **bound.kwargs)
+    try:
+        return translation(*bound.args, **bound.kwargs)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UntranslatableError(f"{name} cannot be applied to these arguments: {error}") from error
 
 
 def scalar(item: Any) -> Any:

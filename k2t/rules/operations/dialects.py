@@ -13,10 +13,9 @@ from functools import cache
 from typing import Any, TypeVar
 
 from k2t.errors import UntranslatableError
-from k2t.graph import map_structure
 from k2t.rules.activations import ACTIVATIONS
 from k2t.rules.builder import Builder
-from k2t.rules.operations.base import OPERATIONS, RENAMED, Options, call_operation, scalar
+from k2t.rules.operations.base import OPERATIONS, Options, applied, call_operation
 
 F = TypeVar("F", bound=Callable[..., Any])
 DIALECTS: dict[str, Callable[..., Any]] = {}
@@ -252,7 +251,6 @@ def call_dialect(b: Builder, name: str, args: Sequence[Any], kwargs: Options) ->
     load()
     short = canonical(name)
     library, _, last = short.rpartition(".")
-    args, kwargs = map_structure(scalar, (tuple(args), dict(kwargs)))
     kwargs = {key: item for key, item in kwargs.items() if key not in IGNORED}
     if short in REFUSED_FUNCTIONS:
         raise UntranslatableError(f"{name}: {REFUSED_FUNCTIONS[short]}")
@@ -268,7 +266,7 @@ def call_dialect(b: Builder, name: str, args: Sequence[Any], kwargs: Options) ->
         return call_operation(b, last, args, kwargs)
     if library == "keras.activations" and last in ACTIVATIONS:
         named = {"negative_slope" if key == "alpha" and "relu" in last else key: i for key, i in kwargs.items()}
-        return ACTIVATIONS[last](b, *args, **named)
+        return applied(b, name, ACTIVATIONS[last], args, named)
     raise UntranslatableError(f"no translation of {name}")
 
 
@@ -281,14 +279,9 @@ def plain_call(b: Builder, name: str, args: Sequence[Any]) -> Any:
 
 def bound_call(b: Builder, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Options) -> Any:
     """A function with arguments that it may not take."""
-    signature = inspect.signature(function)
-    named = {old_name(key, signature.parameters): item for key, item in kwargs.items()}
-    named = {RENAMED.get(key, key): item for key, item in named.items()}
-    try:
-        bound = signature.bind(b, *args, **named)
-    except TypeError as error:
-        raise UntranslatableError(f"{name}: {error}") from error
-    return function(*bound.args, **bound.kwargs)
+    known = inspect.signature(function).parameters
+    named = {old_name(key, known): item for key, item in kwargs.items()}
+    return applied(b, name, function, args, named)
 
 
 def old_name(key: str, known: Any) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
 
 from k2t.errors import UntranslatableError
 from k2t.rules.builder import Builder
-from k2t.rules.operations.base import Options
+from k2t.rules.operations.base import Options, applied
 from k2t.rules.operations.dialects import call_dialect
 
 Arguments = tuple[Any, ...]
@@ -23,7 +24,7 @@ def call_recorded(b: Builder, inputs: Arguments, calls: Options) -> Any:
         UntranslatableError: the function has no translation.
     """
     calls = {key: item for key, item in calls.items() if key not in SILENT}
-    return KINDS[b.layer.kind](b, inputs, calls)
+    return applied(b, b.layer.kind, KINDS[b.layer.kind], (inputs, calls), {})
 
 
 def option(b: Builder, key: str) -> str:
@@ -183,6 +184,8 @@ def plain(value: Any) -> Any:
     if not isinstance(value, dict) or not value:
         return value
     ((kind, item),) = value.items()
+    if kind == "s":
+        return base64.b64decode(item).decode("ascii", "replace")
     if kind == "list":
         return [int(number) for number in item.get("i", [])] or None
     return int(item) if kind == "i" else TYPES.get(item, item) if kind == "type" else item
