@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from k2t.errors import UntranslatableError
-from k2t.program import Index, Value
+from k2t.program import Code, Index, Value
 from k2t.resampling import METHODS, matrix
 from k2t.rules.base import Example, example, require, rule
 from k2t.rules.builder import Builder
@@ -154,10 +154,20 @@ def pad_to_ratio(b: Builder, x: Value, geometry: Geometry, sizes: tuple[int, int
     return b.call("pad_to_aspect_ratio", x, *sizes, value, shape=shape, layout=geometry.layout)
 
 
-def require_float(x: Value) -> None:
-    """Refuse images of integers."""
-    if "float" not in x.dtype:
-        raise UntranslatableError(f"has an input of dtype {x.dtype}; only floating point images are supported yet")
+def as_float(b: Builder, x: Value) -> Value:
+    """Images of integers as floating point numbers."""
+    if "float" in x.dtype:
+        return x
+    return b.call(".to", x, Code("torch.get_default_dtype()"), dtype="float32")
+
+
+def as_before(b: Builder, y: Value, dtype: str) -> Value:
+    """Rounded to the integers that the images had, as Keras 3 does; Keras 2 leaves them as they are."""
+    if "float" in dtype or b.layer.keras_2:
+        return y
+    limits = np.iinfo(dtype)
+    bounded = b.call("torch.clamp", b.call("torch.round", y), int(limits.min), int(limits.max))
+    return b.call(".to", bounded, Code(f"torch.{dtype}"), dtype=dtype)
 
 
 @rule(
@@ -176,6 +186,7 @@ def require_float(x: Value) -> None:
         example((9, 5, 3), height=4, width=4, pad_to_aspect_ratio=True, fill_value=0.5),
         example((None, None, 3), height=5, width=4, pad_to_aspect_ratio=True),
         example((3, 7, 5), height=4, width=9, data_format="channels_first"),
+        Example(((8, 6, 3),), {"height": 4, "width": 12}, integers=256),
     ],
 )
 def resizing(
@@ -195,13 +206,13 @@ def resizing(
     """F.interpolate; matrices where PyTorch has no such interpolation."""
     require(interpolation, METHODS, "interpolation")
     require(fill_mode, ("constant",), "fill_mode")
-    require_float(x)
-    geometry, sizes = Geometry(x, 2, data_format), (height, width)
+    geometry, sizes, dtype = Geometry(x, 2, data_format), (height, width), x.dtype
+    x = as_float(b, x)
     if crop_to_aspect_ratio:
         x = crop_to_ratio(b, x, geometry, sizes)
     elif pad_to_aspect_ratio:
         x = pad_to_ratio(b, x, geometry, sizes, fill_value)
-    return resize(b, x, geometry, sizes, interpolation, antialias)
+    return as_before(b, resize(b, x, geometry, sizes, interpolation, antialias), dtype)
 
 
 @rule(
@@ -216,8 +227,8 @@ def resizing(
 )
 def center_crop(b: Builder, x: Value, *, height: int, width: int, data_format: str | None = None) -> Value:
     """A slice; an image that is too small is resized."""
-    require_float(x)
     geometry, sizes = Geometry(x, 2, data_format), (height, width)
+    x = as_float(b, x)
     known = [b.fixed(n) for n in geometry.sizes(x)]
     if None in known:
         shape = geometry.shape(x, sizes, x.shape[geometry.channels])
@@ -230,7 +241,7 @@ def center_crop(b: Builder, x: Value, *, height: int, width: int, data_format: s
 def numbers(b: Builder, role: str, value: Any) -> Any:
     """An option that is a number, or an array along the last axes: a literal or a buffer."""
     if isinstance(value, int | float):
-        return value
+        return float(value)
     array = np.asarray(value, dtype=np.float64)
     if array.size == 1:
         return float(array.reshape(()))
@@ -245,6 +256,7 @@ def numbers(b: Builder, role: str, value: Any) -> Any:
         example((4, 5, 3), scale=2.0, offset=-1.0),
         example((4, 5, 3), scale=[0.5, 2.0, 3.0], offset=[-1.0, 0.5, 0.25]),
         example((4, 3), scale=1.0, offset=[-1.0, 0.5, 0.25]),
+        Example(((4, 5, 3),), {"scale": 2}, integers=256),
     ],
 )
 def rescaling(b: Builder, x: Value, *, scale: Any, offset: Any = 0.0) -> Value:
@@ -252,6 +264,6 @@ def rescaling(b: Builder, x: Value, *, scale: Any, offset: Any = 0.0) -> Value:
     factor, shift = numbers(b, "scale", scale), numbers(b, "offset", offset)
     apply = partial(b.call, dtype=b.layer.dtype)
     y = x if factor == 1 and "float" in x.dtype else apply("*", x, factor)
-    if isinstance(shift, int | float) and shift <= 0:
+    if isinstance(shift, float) and shift <= 0:
         return y if shift == 0 else apply("-", y, -shift)
     return apply("+", y, shift)

@@ -244,7 +244,7 @@ def multi_head_attention(
     flash_attention: bool | None = None,
     use_gate: bool = False,
     seed: int | None = None,
-    softmax_robust_masking: bool | None = None,
+    softmax_robust_masking: bool = False,
     query: Value | None = None,
     value: Value | None = None,
     key: Value | None = None,
@@ -260,8 +260,8 @@ def multi_head_attention(
     query = tensors[0]
     outputs = [size(query, -1)] if output_shape is None else output_shape
     outputs = (outputs,) if isinstance(outputs, int) else tuple(outputs)
-    require(softmax_robust_masking, (None, False), "softmax_robust_masking")  # False: Keras 2 adds to hidden scores
-    penalty = -1e9 if softmax_robust_masking is False else None
+    require(softmax_robust_masking, (False,), "softmax_robust_masking")
+    penalty = -1e9 if b.layer.keras_2 else None
     heads = Heads(num_heads, num_heads, key_dim, value_dim or key_dim, outputs, use_bias, use_gate, dropout, penalty)
     seen = Seen(query_mask, value_mask, key_mask, attention_mask, use_causal_mask, sliding_window)
     axes = [attention_axes] if isinstance(attention_axes, int) else attention_axes or range(1, query.rank - 1)

@@ -91,8 +91,6 @@ def from_keras_2(kind: str, config: Config, era: Era) -> tuple[str, Config]:
         config.setdefault("recurrent_activation", "hard_sigmoid" if era.version < (2, 3) else "sigmoid")
     if kind in ("GRU", "GRUCell"):
         config.setdefault("reset_after", False)
-    if kind == "MultiHeadAttention":
-        config.setdefault("softmax_robust_masking", False)
     axis = config.get("axis")
     if kind == "BatchNormalization" and isinstance(axis, list | tuple) and len(axis) == 1:
         config["axis"] = axis[0]
