@@ -239,13 +239,13 @@ def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
     if len(given) != len(graph.inputs):
         raise UntranslatableError(f"takes {len(graph.inputs)} inputs, is called with {len(given)}")
     if any(value.mask is not None for value in given):
-        return build_calls(graph, given, b.ops, b.parts.of_layer)
+        return build_calls(graph, given, b.ops, b.parts.in_place)
     declared = len(b.parts.variables)
     block = b.parts.block or build_block(graph, given, b.parts)
     if any(value.mask is not None for value in values(block.outputs)):
         b.parts.children.clear()
         del b.parts.variables[declared:]
-        return build_calls(graph, given, b.ops, b.parts.of_layer)
+        return build_calls(graph, given, b.ops, b.parts.in_place)
     b.parts.block = block
     outputs = map_structure(lambda value: Value(value.shape, value.dtype, layer=b.call_name), block.outputs)
     target = b.parts.modules.setdefault("", Module(block, layer=b.layer.name))
@@ -262,7 +262,7 @@ def build_block(graph: Graph, given: list[Value], around: Parts) -> Block:
         for declared, value in zip(graph.inputs, given, strict=True)
     ]
     ops: list[Op] = []
-    outputs = build_calls(graph, inputs, ops, around.of_layer)
+    outputs = build_calls(graph, inputs, ops, around.of_class)
     return Block(graph.name, inputs, [declared.name for declared in graph.inputs], ops, outputs)
 
 

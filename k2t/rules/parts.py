@@ -26,19 +26,23 @@ class Parts:
         self.key: str = "/".join(part for part in (around.key if around else "", key) if part)
         self.trainable: bool = layer.trainable and (around is None or around.trainable)
         self.in_archive: bool = around.in_archive if around else bool(layer.weights and layer.weights.tree is not None)
-        self.shared: bool = shared or (around is not None and around.shared)
+        self.shared = shared
         self.variables: list[Variable] = around.variables if around else []
         self.modules: dict[str, Module | Parameter] = {}
         self.declared: dict[str, Variable] = {}
         self.children: dict[str, Parts] = {}
         self.block: Block | None = None
 
-    def child(self, layer: Layer, key: str, shared: bool = False) -> Parts:
-        """The parts of a layer inside this one, kept in an archive below `key`."""
+    def child(self, layer: Layer, key: str, shared: bool | None = None) -> Parts:
+        """The parts of a layer inside this one, kept in an archive below `key`; shared as this one, unless said."""
         if key not in self.children:
-            self.children[key] = Parts(layer, self, key, shared)
+            self.children[key] = Parts(layer, self, key, self.shared if shared is None else shared)
         return self.children[key]
 
-    def of_layer(self, layer: Layer, shared: bool) -> Parts:
-        """The parts of a layer of the nested model that this is."""
+    def of_class(self, layer: Layer, shared: bool) -> Parts:
+        """The parts of a layer of the nested model that this is: its class is called with one size of inputs."""
         return self.child(layer, layer.path or layer.name, shared)
+
+    def in_place(self, layer: Layer, shared: bool) -> Parts:
+        """Likewise, where the nested model is written out at each of its calls."""
+        return self.child(layer, layer.path or layer.name, shared or self.shared)
