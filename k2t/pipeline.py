@@ -127,7 +127,7 @@ def convert(
         VERSION,
         " ".join(f"{key} {value}" for key, value in options.items() if value),
     )
-    emitted = write_file(blocks, head, model_dtype(model))
+    emitted = write_file(blocks, head, model_dtype(model, tensors))
     variables = {id(v): v for item in tensors for v in item.weight.variables}
     return Result(
         source=emitted.source,
@@ -146,9 +146,10 @@ def convert(
     )
 
 
-def model_dtype(model: Source) -> str:
-    """The widest dtype of the model's variables."""
+def model_dtype(model: Source, tensors: list[Entry]) -> str:
+    """The widest dtype of the model's layers and of their variables, those of wrapped layers included."""
     found = {layer.dtype for layer in model.graph.layers()}
+    found |= {variable.dtype for item in tensors for variable in item.weight.variables}
     return max((dtype for dtype in found if dtype in WIDTHS), key=WIDTHS.index, default="float32")
 
 

@@ -1,5 +1,6 @@
 """Resizing of images of any size."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -40,3 +41,12 @@ def center_crop_or_resize(x: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(
         crop_to_aspect_ratio(x, height, width), size=(height, width), mode="bilinear"
     )
+
+
+def auto_contrast(
+    x: Tensor, dims: tuple[int, ...], low: float = 0.0, high: float = 255.0
+) -> Tensor:
+    """The values of each image spread over the whole range; where all are equal, as they are."""
+    least, most = x.amin(dims, keepdim=True), x.amax(dims, keepdim=True)
+    spread = low + (high - low) * (x - least) / (most - least)
+    return torch.where(most > least, spread, x)
