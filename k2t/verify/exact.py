@@ -8,6 +8,7 @@ maximum pooling has no float64 kernel, and resized images are float32.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from k2t.resampling import matrix
+
+# Where tf-keras turns images into float32, because resized ones were float32 anyway.
+LEGACY_IMAGES = "tf_keras.src.layers.preprocessing.image_preprocessing"
 
 
 @contextmanager
@@ -34,6 +38,9 @@ def float64_kernels() -> Iterator[None]:
         "convert_to_tensor": partial(convert_to_tensor, tf.convert_to_tensor),
     }
     modules = [tf.nn, tf.compat.v2.nn, tf.image, tf.compat.v2.image, tf, tf.compat.v2]
+    if legacy := sys.modules.get(LEGACY_IMAGES):
+        own["convert_inputs"] = partial(convert_inputs, legacy.convert_inputs)
+        modules.append(legacy)
     before = [(module, name, getattr(module, name)) for module in modules for name in own if hasattr(module, name)]
     for module, name, _ in before:
         setattr(module, name, own[name])
@@ -125,3 +132,10 @@ def cast(own: Any, x: Any, dtype: Any, **options: Any) -> Any:
 def convert_to_tensor(own: Any, value: Any, dtype: Any = None, **options: Any) -> Any:
     """`tf.convert_to_tensor`; Python's numbers become float64."""
     return own(value if dtype else unrounded(value), dtype, **options)
+
+
+def convert_inputs(own: Any, inputs: Any, dtype: Any = None) -> Any:
+    """The images of a layer of tf-keras, in float64."""
+    import tensorflow as tf
+
+    return own(inputs, tf.float64 if dtype == tf.float32 else dtype)
