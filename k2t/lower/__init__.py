@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from k2t.lower.fold import fold_padding, fold_reshape
+from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
 from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
 from k2t.lower.prune import prune
@@ -26,4 +26,5 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None) -> lis
         decide(block, layout if block is main else "torch")
         fold_padding(block)  # these read the order of axes that was decided
         fold_reshape(block)
+        plain_dropout(block)
     return name_everything(main, name)

@@ -76,3 +76,18 @@ def puts_back(reshape: Op, reduction: Op) -> bool:
     return all(target[axis] == 1 for axis in axes) and all(
         size == (-1 if known is None else known) for size, known in zip(kept, reduction.outputs.shape, strict=True)
     )
+
+
+def plain_dropout(block: Block) -> None:
+    """Given: LockedDropout over the steps of (N, C, T). Result: nn.Dropout1d. The usual axis is not written."""
+    for op in block.ops:
+        module = op.target
+        if not isinstance(module, Module) or module.call != "LockedDropout" or len(op.args) < 2:
+            continue
+        calls = [other for other in block.ops if other.target is module]
+        steps = {other.args[1] for other in calls}
+        if steps == {2}:
+            module.call = "nn.Dropout1d"
+        if len(steps) == 1:
+            for other in calls:
+                other.args = other.args[:1]

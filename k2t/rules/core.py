@@ -167,7 +167,9 @@ def dropout(
 
 
 def spatial_dropout(b: Builder, x: Value, rate: float) -> Value:
-    """Drops whole channels of channels-first tensors."""
+    """Drops whole channels; those of sequences in either order of axes."""
+    if x.rank == 3:
+        return b.call(b.module("LockedDropout", rate), x, Axis(1))
     return b.call(b.module(f"nn.Dropout{x.rank - 2}d", rate), x, layout="first")
 
 
@@ -177,7 +179,7 @@ def spatial_dropout(b: Builder, x: Value, rate: float) -> Value:
 def spatial_dropout_layer(
     b: Builder, x: Value, *, rate: float, seed: int | None = None, data_format: str | None = None
 ) -> Value:
-    """nn.Dropout1d, nn.Dropout2d, nn.Dropout3d."""
+    """nn.Dropout1d, nn.Dropout2d, nn.Dropout3d; a local module for sequences with the channels last."""
     if data_format == "channels_first":
         return b.call(b.module(f"nn.Dropout{x.rank - 2}d", rate), x, layout="keras")
     return spatial_dropout(b, x, rate)

@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 
 class LockedDropout(nn.Dropout):
-    """Dropout that drops the same features at every step of (N, T, C)."""
+    """Dropout that drops the same features at every step; the steps are axis `dim`."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x * F.dropout(torch.ones_like(x[:, :1]), self.p, self.training)
+    def forward(self, x: Tensor, dim: int = 1) -> Tensor:
+        return x * F.dropout(torch.ones_like(x.narrow(dim, 0, 1)), self.p, self.training)
 
 
 class RecurrentLoop(nn.RNNBase):
