@@ -339,6 +339,29 @@ class Classifier(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package="mine")
+class Towers(keras.Model):
+    """A subclassed model with lists in lists, one before and one after `layers` in the alphabet."""
+
+    def __init__(self, units=3, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.towers = [[layers.Dense(units), layers.Dense(units)] for _ in range(2)]
+        self.heads = {"first": [layers.Dense(units)], "second": layers.Dense(units)}
+
+    def call(self, inputs, training=None):
+        outputs = []
+        for tower in self.towers:
+            x = inputs
+            for layer in tower:
+                x = layer(x)
+            outputs.append(x)
+        return self.heads["second"](self.heads["first"][0](ops.concatenate(outputs)))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="mine")
 class Sampling(layers.Layer):
     """The reparameterization of a variational autoencoder: random at inference, too."""
 

@@ -18,6 +18,7 @@ from k2t.verify.exact import float64_kernels
 
 pytestmark = pytest.mark.usefixtures("float64")
 
+CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
 SOURCE = Path(custom_layers.__file__)
 SEQUENCE, TOKENS, IMAGE = (5, 6), (7,), (8, 8, 3)
 
@@ -89,12 +90,37 @@ def test_the_source_of_a_layer_gives_its_operations(name: str, extension: str, t
     check(model, tmp_path / f"model.{extension}", SOURCE, data)
 
 
-def test_a_subclassed_model_is_followed_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [custom_layers.Classifier, custom_layers.Towers])
+def test_a_subclassed_model_is_followed_whole(kind: Any, tmp_path: Path) -> None:
     with float64_kernels():
-        model = custom_layers.Classifier(4)
+        model = kind(4)
         model(np.zeros((1, 6)))
     randomize(model)
     check(model, tmp_path / "model.keras", SOURCE, np.random.default_rng(0).normal(size=(3, 6)))
+
+
+NESTED = """
+from keras import Model, layers
+
+class NestedDenseModel(Model):
+    def __init__(self, num, **kwargs):
+        super().__init__(**kwargs)
+        self.blocks = [[layers.Dense(4, use_bias=False) for _ in range(num)]]
+        self.out = layers.Dense(2)
+
+    def call(self, x):
+        for layer in self.blocks[0]:
+            x = layer(x)
+        return self.out(x)
+"""
+
+
+def test_lists_in_lists_of_older_releases_are_found(tmp_path: Path) -> None:
+    paths = list(CORPUS.glob("*nested_container.keras"))
+    if not paths:
+        pytest.skip("the corpus is not here")
+    (tmp_path / "layers.py").write_text(NESTED)
+    assert "nn.Linear(4, 2)" in k2t.convert(paths[0], custom=tmp_path / "layers.py").source
 
 
 def sampling() -> Any:

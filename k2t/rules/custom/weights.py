@@ -28,35 +28,66 @@ def class_name(item: Inner) -> str:
     return item.kind.name if isinstance(item, Instance) else item.layer.kind
 
 
-def archive_paths(item: Inner, path: str, found: dict[Parts, str]) -> None:
-    """The path of each layer inside: Keras visits attributes by name, private ones last, and each layer once."""
-    if item.parts in found:
-        return
-    found[item.parts] = path
-    if isinstance(item, Chain):
-        container_paths(item.layers, f"{path}/layers", found)
-    elif isinstance(item, Instance):
-        for name in sorted(item.attributes, key=lambda name: f"~{name}" if name.startswith("_") else name):
-            value, inner = item.attributes[name], f"{path}/{name.lstrip('_')}".lstrip("/")
-            if isinstance(value, Inner):
-                archive_paths(value, inner, found)
-            elif isinstance(value, list | tuple | dict):
-                container_paths(value, inner, found)
+class Paths:
+    """The path of each layer in an archive: Keras visits attributes by name, private ones last, each layer once.
+
+    Attributes:
+        nested: whether lists inside lists are visited, which releases before Keras 3.16 do not.
+    """
+
+    def __init__(self, nested: bool) -> None:
+        self.nested = nested
+        self.found: dict[Parts, str] = {}
+
+    def visit(self, item: Inner, path: str) -> None:
+        """A layer at `path`, and those inside it."""
+        if item.parts in self.found:
+            return
+        self.found[item.parts] = path
+        if isinstance(item, Chain):
+            self.container(item.layers, f"{path}/layers")
+        elif isinstance(item, Instance):
+            attributes = dict(item.attributes)
+            if item.kind.library_base() == "Model":
+                attributes["layers"] = list(direct(list(item.attributes.values())))
+            for name in sorted(attributes, key=lambda name: f"~{name}" if name.startswith("_") else name):
+                value, inner = attributes[name], f"{path}/{name.lstrip('_')}".lstrip("/")
+                if isinstance(value, Inner):
+                    self.visit(value, inner)
+                elif isinstance(value, list | tuple | dict):
+                    self.container(value, inner)
+
+    def container(self, items: Any, path: str) -> None:
+        """Layers in a list are named after their class, with a number."""
+        counts: dict[str, int] = {}
+        for item in items.values() if isinstance(items, dict) else items:
+            is_layer = isinstance(item, Inner)
+            if not is_layer and not (self.nested and isinstance(item, list | tuple | dict)):
+                continue
+            name = snake_case(class_name(item)) if is_layer else "container"
+            counts[name] = number = counts.get(name, -1) + 1
+            inner = f"{path}/{name}_{number}" if number else f"{path}/{name}"
+            if is_layer:
+                self.visit(item, inner)
+            else:
+                self.container(item, inner)
 
 
-def container_paths(items: Any, path: str, found: dict[Parts, str]) -> None:
-    """Layers in a list are named after their class, with a number."""
-    counts: dict[str, int] = {}
-    for item in items.values() if isinstance(items, dict) else items:
-        if not isinstance(item, Inner | list | tuple | dict):
-            continue
-        name = snake_case(class_name(item)) if isinstance(item, Inner) else "container"
-        counts[name] = number = counts.get(name, -1) + 1
-        inner = f"{path}/{name}_{number}" if number else f"{path}/{name}"
-        if isinstance(item, Inner):
-            archive_paths(item, inner, found)
-        else:
-            container_paths(item, inner, found)
+def direct(item: Any) -> Iterator[Inner]:
+    """The layers that a model has itself, those in lists included."""
+    if isinstance(item, Inner):
+        yield item
+    elif isinstance(item, list | tuple | dict):
+        for part in item.values() if isinstance(item, dict) else item:
+            yield from direct(part)
+
+
+def archive_paths(root: Instance) -> dict[Parts, str]:
+    """The path of each layer inside a custom layer."""
+    tree = root.layer.weights.tree if root.layer.weights else None
+    paths = Paths(tree is None or any(part.startswith("container") for key in tree for part in key.split("/")))
+    paths.visit(root, root.parts.key)
+    return paths.found
 
 
 def in_order(item: Any) -> Iterator[Inner]:
@@ -76,8 +107,7 @@ def settle(root: Instance) -> None:
     Raises:
         UntranslatableError: a layer with weights is no attribute, so that its weights cannot be found.
     """
-    paths: dict[Parts, str] = {}
-    archive_paths(root, root.parts.key, paths)
+    paths = archive_paths(root)
     items = list(dict.fromkeys(in_order(root)))
     for item in sorted(items, key=lambda item: list(paths).index(item.parts)):
         if item is not root:
