@@ -20,7 +20,7 @@ from k2t.errors import UntranslatableError
 from k2t.graph import Layer, map_structure
 from k2t.lower import lower
 from k2t.program import Block, Value, leaves
-from k2t.rules.builder import Builder
+from k2t.rules.builder import Builder, apply_layer
 from k2t.rules.operations.base import Call, Given, call, real, whole
 from k2t.rules.operations.dialects import call_dialect
 from k2t.rules.parts import Parts
@@ -345,3 +345,33 @@ def test_an_equation_without_its_tensors_is_refused(tmp_path: Path) -> None:
     tf_keras.Model(x, tf.einsum("abc,abd->acd", x, x)).save(tmp_path / "model.h5")
     with pytest.raises(k2t.UnsupportedError, match="saves only the equation"):
         k2t.convert(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize("release", ["tensorflow_2.3", "tensorflow_2.15"])
+def test_what_old_releases_recorded_computes_what_they_computed(release: str, tmp_path: Path) -> None:
+    folder = Path(__file__).parents[1] / "fixtures" / "recorded" / release
+    result = k2t.convert(folder / "recorded.h5")
+    result.write(tmp_path / "net.py")
+    with np.load(folder / "recorded.npz") as stored:
+        inputs, wanted = ([stored[key] for key in sorted(stored) if key.startswith(kind)] for kind in ("in", "out"))
+    got = parity.run(parity.load_net(tmp_path / "net.py").load(), result, inputs)
+    assert len(got) == len(wanted) == 18
+    for one, other in zip(got, wanted, strict=True):
+        parity.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        None,
+        {},
+        "\x00",
+        {"op": "NoSuchOperation"},
+        {"op": "Pack", "attr": {"axis": {"i": "x"}}},
+        {"op": "Cast", "attr": {}},
+    ],
+)
+def test_a_damaged_operation_is_refused(node: object) -> None:
+    layer = Layer("layer", "TensorFlowOpLayer", {"node_def": node, "constants": {}})
+    with pytest.raises(UntranslatableError):
+        apply_layer(Builder([], Parts(layer), "layer"), (Value((None, 3)),), {})
