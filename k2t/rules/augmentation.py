@@ -7,7 +7,7 @@ from typing import Any
 
 from k2t.errors import UntranslatableError
 from k2t.program import Value
-from k2t.rules.base import example, require, rule
+from k2t.rules.base import example, refuse, require, rule
 from k2t.rules.builder import Builder
 from k2t.rules.convolution import Geometry
 
@@ -211,3 +211,9 @@ for _kind, _options in INFERENCE_ONLY.items():
         {"factor": 4} if _kind == "RandomPosterization" else {"factor": 0.5} if "factor" in _options.split() else {}
     )
     rule(_kind, examples=[example(IMAGE, **_required)])(inference_only(_kind, _options))
+
+
+refuse(
+    "RandomCrop",
+    "hands images on uncropped in evaluation (Keras 3) or resizes them (Keras 2); crop before the network, with your data",
+)
