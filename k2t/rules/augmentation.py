@@ -215,5 +215,5 @@ for _kind, _options in INFERENCE_ONLY.items():
 
 refuse(
     "RandomCrop",
-    "hands images on uncropped in evaluation (Keras 3) or resizes them (Keras 2); crop before the network, with your data",
+    "does not crop in evaluation: Keras 3 does nothing, Keras 2 resizes; crop before the network, with your data",
 )
