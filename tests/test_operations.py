@@ -13,10 +13,12 @@ import pytest
 
 import k2t
 import k2t.rules.operations
-from k2t.graph import map_structure
+from k2t.graph import Call as KerasCall
+from k2t.graph import Graph, Input, Layer, Ref, map_structure
 from k2t.program import leaves
 from k2t.rules.activations import ACTIVATIONS
 from k2t.rules.operations.base import EXAMPLES, OPERATIONS, REFUSED_OPERATIONS, Call, Given
+from k2t.rules.translate import translate
 
 # Python's and Keras's own in the namespace of keras.ops.
 MODULES = ("image", "linalg", "nn", "numpy")
@@ -110,3 +112,34 @@ def test_parameters_have_the_names_of_keras(name: str, keras: Any) -> None:
     assert [item for item in ours if item in theirs and item not in SPARE] == [
         item for item in theirs if item not in SPARE
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("ops.Zeros", {"shape": [10**9, 10**9]}, "elements"),
+        ("ops.Linspace", {"start": 0, "stop": 1, "num": 10**12}, "elements"),
+        ("ops.OneHot", {"num_classes": 10**12}, "elements"),
+        ("ops.Unstack", {"axis": 1, "num": 10**9}, "parts"),
+        ("ops.Split", {"indices_or_sections": 0}, "split"),
+        ("ops.Reshape", {"newshape": [[1], 2]}, "reshape"),
+        ("ops.Sum", {"axis": "channels"}, "axis channels"),
+        ("ops.Einsum", {"subscripts": "(("}, "einsum"),
+        ("ops.Sum", {"surprise": 1}, "surprise"),
+        ("ops.WhileLoop", {}, "Python functions"),
+        ("ops.NoSuchOperation", {}, "no_such_operation"),
+    ],
+)
+def test_damaged_arguments_are_refused(kind: str, options: dict[str, Any], message: str) -> None:
+    inputs = () if kind in ("ops.Zeros", "ops.Linspace") else (Ref("x"),)
+    layer = Layer("layer", kind, options)
+    graph = Graph("model", (Input("x", (None, 4, 6)),), (KerasCall("layer", layer, inputs),), Ref("layer"))
+    with pytest.raises(k2t.UnsupportedError, match=message):
+        translate(graph)
+
+
+def test_an_output_that_is_a_constant_is_refused() -> None:
+    layer = Layer("layer", "ops.Add", {})
+    graph = Graph("model", (Input("x", (None, 4)),), (KerasCall("layer", layer, (1, 2)),), Ref("layer"))
+    with pytest.raises(k2t.UnsupportedError, match="an output is no tensor"):
+        translate(graph)

@@ -285,7 +285,10 @@ def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], child: Callabl
     known, problems = trace_calls(graph, inputs, ops, child)
     if problems:
         raise UnsupportedError(problems)
-    return resolve(graph.outputs, known)
+    outputs = resolve(graph.outputs, known)
+    if not all(isinstance(leaf, Value) for leaf in leaves(outputs)):
+        raise UnsupportedError([Problem(graph.name, "model", "an output is no tensor that depends on an input")])
+    return outputs
 
 
 def trace_calls(

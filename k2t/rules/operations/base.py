@@ -81,6 +81,9 @@ CLASS_NAMES = {
     "rms_norm": "rms_normalization",
     "search_sorted": "searchsorted",
 }
+# The largest constant that an operation may make, and the most parts that it may take a tensor apart into.
+MAX_ELEMENTS = 2**26
+MAX_PARTS = 2**14
 # Parameters of `keras.ops` whose name a translation cannot have.
 RENAMED = {"b": "b_"}
 
@@ -132,7 +135,7 @@ def applied(b: Builder, name: str, translation: Callable[..., Any], args: Sequen
         raise UntranslatableError(f"{name}: {error}") from error
     try:
         return translation(*bound.args, **bound.kwargs)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
         raise UntranslatableError(f"{name} cannot be applied to these arguments: {error}") from error
 
 
@@ -141,6 +144,16 @@ def scalar(item: Any) -> Any:
     if isinstance(item, np.generic) or (isinstance(item, np.ndarray) and item.ndim == 0):
         return item.item()
     return item
+
+
+def limited(*sizes: Any) -> None:
+    """Refuse what a damaged or hostile file could make fill the memory.
+
+    Raises:
+        UntranslatableError: a constant of these sizes has too many elements.
+    """
+    if math.prod(abs(int(size)) for size in sizes) > MAX_ELEMENTS:
+        raise UntranslatableError(f"a constant of size {tuple(sizes)} has more than {MAX_ELEMENTS} elements")
 
 
 def is_tensor(item: Any) -> bool:

@@ -19,6 +19,7 @@ from k2t.rules.operations.base import (
     elementwise,
     floating,
     invoke,
+    limited,
     operation,
     real,
     tensor,
@@ -59,6 +60,7 @@ def filled(b: Builder, target: str, shape: Any, dtype: str | None, *values: Any)
     sizes = sizes_of(shape)
     dtype = dtype or "float32"
     if not any_tensor(sizes, values):
+        limited(*sizes)
         kind = "bool" if dtype == "bool" else dtype if "int" in dtype else "float32"
         make = {"torch.zeros": np.zeros, "torch.ones": np.ones}.get(target)
         array = make(sizes, kind) if make else np.full(sizes, values[0], kind)
@@ -125,6 +127,7 @@ def arange(b: Builder, start: Any, stop: Any = None, step: Any = None, dtype: st
     bounds = [start] if stop is None else [start, stop]
     bounds += [step] if step not in (None, 1) else []
     if not any_tensor(bounds):
+        limited(len(range(*map(int, bounds))) if all(isinstance(item, int) for item in bounds) else bounds[-1])
         dtype = dtype or ("int32" if all(isinstance(item, int) for item in bounds) else "float32")
         return tensor(b, np.arange(*bounds).astype(dtype))
     dtype = dtype or "int32"
@@ -148,6 +151,7 @@ def linspace(
     axis: int = 0,
 ) -> Any:
     """A constant; between tensors, start + (stop - start) times one."""
+    limited(num)
     if not any_tensor(start, stop):
         found = tensor(b, np.linspace(start, stop, num, endpoint, axis=axis).astype(dtype or "float64"))
         return (found, (stop - start) / (num - endpoint)) if retstep else found
@@ -181,6 +185,7 @@ def logspace(
 ) -> Any:
     """The base to the power of linspace."""
     if not any_tensor(start, stop):
+        limited(num)
         return tensor(b, np.logspace(start, stop, num, endpoint, base, axis=axis).astype(dtype or "float32"))
     y = linspace(b, start, stop, num, endpoint, axis=axis)
     return cast(b, elementwise(b, "**", float(base), y), dtype or y.dtype)
@@ -201,6 +206,7 @@ def geomspace(
 ) -> Any:
     """start * (stop / start) to the power of numbers from 0 to 1."""
     if not any_tensor(start, stop):
+        limited(num)
         return tensor(b, np.geomspace(start, stop, num, endpoint, axis=axis).astype(dtype or "float32"))
     first, last = (
         elementwise(b, "torch.log", item) if isinstance(item, Value) else float(np.log(item)) for item in (start, stop)
@@ -212,6 +218,7 @@ def geomspace(
 def eye(b: Builder, N: int, M: int | None = None, k: int = 0, dtype: str | None = None) -> Any:  # noqa: N803
     """A constant, or torch.eye."""
     if not any_tensor(N, M):
+        limited(N, N if M is None else M)
         return tensor(b, np.eye(N, M, k, dtype or "float32"))
     if k:
         raise UntranslatableError("eye of a size known at run time only, with k")
@@ -231,6 +238,7 @@ def identity(b: Builder, n: Any, dtype: str | None = None) -> Any:
 def tri(b: Builder, N: Any, M: Any = None, k: int = 0, dtype: str | None = None) -> Any:  # noqa: N803
     """A constant, or torch.ones(...).tril()."""
     if not any_tensor(N, M):
+        limited(N, N if M is None else M)
         return tensor(b, np.tri(N, M, k, dtype or "float32"))
     y = ones(b, [N, N if M is None else M], dtype)
     return b.call(".tril", y, *([k] if k else []), shape=y.shape, layout="keras")
@@ -243,6 +251,7 @@ def window(b: Builder, x: Any, *beta: float, name: str) -> Any:
     """A constant."""
     if any_tensor(x):
         raise UntranslatableError(f"{name} of a size known at run time only")
+    limited(x)
     return tensor(b, np.kaiser(x, *beta) if name == "kaiser" else WINDOWS[name](x))
 
 

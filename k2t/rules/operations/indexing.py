@@ -20,6 +20,7 @@ from k2t.rules.operations.base import (
     elementwise,
     is_real,
     is_tensor,
+    limited,
     normal_axis,
     operation,
     real,
@@ -150,6 +151,7 @@ def one_hot(
     """Compared with 0 to num_classes - 1: F.one_hot refuses what lies outside, Keras makes rows of zeros of it."""
     if not isinstance(x, Value):
         x = tensor(b, np.asarray(x))
+    limited(num_classes)
     rank = len(x.shape) + 1
     axis %= rank
     shape = (*x.shape[:axis], num_classes, *x.shape[axis:])
@@ -211,6 +213,7 @@ def histogram(b: Builder, x: Value, bins: Any = 10, range: Any = None) -> list[V
     """torch.histogram of all elements."""
     if range is None:
         raise UntranslatableError("histogram without a range: its bounds depend on the data")
+    limited(bins)
     edges = tensor(b, np.linspace(range[0], range[1], bins + 1), "edges")
     counts, bounds = b.value((bins,), x.dtype), b.value((bins + 1,), x.dtype)
     b.calls("torch.histogram", flat(b, x), edges, outputs=(counts, bounds))

@@ -15,6 +15,7 @@ from k2t.rules.builder import Builder
 from k2t.rules.core import concatenate as join
 from k2t.rules.core import reshape as reshape_to
 from k2t.rules.operations.base import (
+    MAX_PARTS,
     call,
     is_tensor,
     normal_axes,
@@ -58,6 +59,8 @@ def reshape(b: Builder, x: Value, newshape: Sequence[Any]) -> Value:
     """.reshape in Keras's order of elements; a -1 that stands for the batch is told apart from one that does not."""
     sizes = [newshape] if isinstance(newshape, int) else list(newshape)
     entries = [-1 if item is None else item for item in sizes]
+    if any(not isinstance(item, int) and not is_tensor(item) for item in entries):
+        raise UntranslatableError(f"cannot reshape to {newshape!r}")
     total, rest = size_product(x.shape[1:]), size_product([known(item) for item in entries[1:]])
     first_is_batch = isinstance(entries[0], Size) and entries[0].axis == 0
     if isinstance(entries[0], int) and entries[0] == -1 and total is not None and rest == total:
@@ -149,7 +152,7 @@ def split(b: Builder, x: Value, indices_or_sections: Any, axis: int = 0) -> list
     axis %= x.rank
     length = x.shape[axis]
     if isinstance(indices_or_sections, int):
-        if length is None or length % indices_or_sections:
+        if length is None or length % indices_or_sections or indices_or_sections > MAX_PARTS:
             raise UntranslatableError(f"cannot split {x.shape} into {indices_or_sections} along axis {axis}")
         bounds: list[int | None] = list(range(0, length + 1, length // indices_or_sections))
     else:
@@ -170,8 +173,8 @@ def unstack(b: Builder, x: Value, num: int | None = None, axis: int = 0) -> list
     """Each slice along an axis."""
     axis %= x.rank
     length = num or x.shape[axis]
-    if length is None:
-        raise UntranslatableError(f"cannot unstack axis {axis} of unknown size")
+    if length is None or length > MAX_PARTS or x.shape[axis] not in (None, length):
+        raise UntranslatableError(f"cannot unstack axis {axis} of {x.shape} into {length} parts")
     return [get_item(b, x, (*(slice(None),) * axis, index)) for index in range(length)]
 
 
