@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 EPSILON = 1e-6
@@ -319,6 +320,68 @@ class Attention(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="mine")
+class SelfAttention(layers.Layer):
+    """Multi-head attention as notebooks of TensorFlow have it: sizes at run time, helper methods, a check."""
+
+    def __init__(self, embed_dim=8, num_heads=2, **kwargs):
+        super().__init__(**kwargs)
+        self.embed_dim = embed_dim
+        self.num_heads = num_heads
+        if embed_dim % num_heads != 0:
+            raise ValueError(f"embedding dimension {embed_dim} should be divisible by number of heads {num_heads}")
+        self.projection_dim = embed_dim // num_heads
+        self.query_dense = layers.Dense(embed_dim)
+        self.key_dense = layers.Dense(embed_dim)
+        self.value_dense = layers.Dense(embed_dim)
+        self.combine_heads = layers.Dense(embed_dim)
+
+    def attention(self, query, key, value):
+        score = tf.matmul(query, key, transpose_b=True)
+        scaled = score / tf.math.sqrt(tf.cast(tf.shape(key)[-1], score.dtype))
+        weights = tf.nn.softmax(scaled, axis=-1)
+        return tf.matmul(weights, value), weights
+
+    def separate_heads(self, x, batch_size):
+        x = tf.reshape(x, (batch_size, -1, self.num_heads, self.projection_dim))
+        return tf.transpose(x, perm=[0, 2, 1, 3])
+
+    def call(self, inputs):
+        batch_size = tf.shape(inputs)[0]
+        query = self.separate_heads(self.query_dense(inputs), batch_size)
+        key = self.separate_heads(self.key_dense(inputs), batch_size)
+        value = self.separate_heads(self.value_dense(inputs), batch_size)
+        attention, _weights = self.attention(query, key, value)
+        attention = tf.transpose(attention, perm=[0, 2, 1, 3])
+        return self.combine_heads(tf.reshape(attention, (batch_size, -1, self.embed_dim)))
+
+    def get_config(self):
+        return {**super().get_config(), "embed_dim": self.embed_dim, "num_heads": self.num_heads}
+
+
+@keras.saving.register_keras_serializable(package="mine")
+class ChannelAttention(layers.Layer):
+    """Layers made in build, called twice, and layers made in call."""
+
+    def __init__(self, ratio=2, **kwargs):
+        super().__init__(**kwargs)
+        self.ratio = ratio
+
+    def build(self, input_shape):
+        channel = input_shape[-1]
+        self.dense_one = layers.Dense(channel // self.ratio, activation="relu", use_bias=False)
+        self.dense_two = layers.Dense(channel, use_bias=False)
+
+    def call(self, x):
+        average = layers.Reshape((1, 1, -1))(layers.GlobalAveragePooling2D()(x))
+        largest = tf.reduce_max(x, axis=[1, 2], keepdims=True)
+        out = self.dense_two(self.dense_one(average)) + self.dense_two(self.dense_one(largest))
+        return x * tf.nn.sigmoid(out)
+
+    def get_config(self):
+        return {**super().get_config(), "ratio": self.ratio}
 
 
 @keras.saving.register_keras_serializable(package="mine")

@@ -47,6 +47,9 @@ MODELS: dict[str, tuple[tuple[int | None, ...], str, Steps]] = {
     "inside each other": (SEQUENCE, "float64", lambda: [custom_layers.Tower(6)]),
     "images": (IMAGE, "float64", lambda: [custom_layers.ConvBlock(4)]),
     "attention": (SEQUENCE, "float64", lambda: [custom_layers.Attention(3)]),
+    "attention of notebooks": ((5, 8), "float64", lambda: [custom_layers.SelfAttention(8, 2)]),
+    "attention over any length": ((None, 8), "float64", lambda: [custom_layers.SelfAttention(8, 4)]),
+    "channel attention": (IMAGE, "float64", lambda: [keras.layers.Conv2D(4, 3), custom_layers.ChannelAttention()]),
     "in a layer of Keras": (
         (4, *SEQUENCE),
         "float64",
@@ -113,6 +116,40 @@ class NestedDenseModel(Model):
             x = layer(x)
         return self.out(x)
 """
+
+
+WILD = """
+import tensorflow as tf
+import tensorflow.keras.backend as K
+from tensorflow import keras
+from tensorflow.keras import layers
+
+class SamplingLayer(layers.Layer):
+    def call(self, inputs):
+        z_mean, z_log_var = inputs
+        batch = tf.shape(z_mean)[0]
+        dim = tf.shape(z_mean)[1]
+        epsilon = tf.keras.backend.random_normal(shape=(batch, dim))
+        return z_mean + tf.exp(0.5 * z_log_var) * epsilon
+
+class L2NormLayer(layers.Layer):
+    def call(self, x):
+        return tf.math.l2_normalize(x, axis=-1)
+
+class CosineDistance(keras.layers.Layer):
+    def call(self, inputs):
+        a, b = (K.l2_normalize(x, axis=-1) for x in inputs)
+        return 1 - K.sum(a * b, axis=-1, keepdims=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["vae_encoder", "vae_model", "cluster__encoder", "cluster__encoder_train_model"])
+def test_custom_layers_in_the_wild_convert_from_their_source(name: str, tmp_path: Path) -> None:
+    paths = list(CORPUS.glob(f"*{name}.keras"))
+    if not paths:
+        pytest.skip("the corpus is not here")
+    (tmp_path / "layers.py").write_text(WILD)
+    assert "class " in k2t.convert(paths[0], custom=tmp_path / "layers.py").source
 
 
 def test_lists_in_lists_of_older_releases_are_found(tmp_path: Path) -> None:
