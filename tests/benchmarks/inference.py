@@ -22,7 +22,7 @@ import k2t
 
 NETWORKS = {"ResNet50": networks.resnet50, "MobileNetV2": networks.mobilenet_v2, "VGG16": networks.vgg16}
 TARGET = 1.05
-RUNS = {1: 40, 8: 12}
+RUNS = {1: 40, 8: 20}
 
 
 def emitted(name: str) -> Any:

@@ -41,9 +41,11 @@ def resnet50() -> nn.Module:
 
 
 def unit(channels: int, filters: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """Convolution, normalization, ReLU6."""
-    convolution = nn.Conv2d(channels, filters, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return [convolution, nn.BatchNorm2d(filters, eps=1e-3), nn.ReLU6()]
+    """Convolution, normalization, ReLU6; in front of a stride Keras pads behind only."""
+    pad = [nn.ZeroPad2d((0, 1, 0, 1))] if stride > 1 else []
+    padding = 0 if stride > 1 else kernel // 2
+    convolution = nn.Conv2d(channels, filters, kernel, stride, padding, groups=groups, bias=False)
+    return [*pad, convolution, nn.BatchNorm2d(filters, eps=1e-3), nn.ReLU6()]
 
 
 class Inverted(nn.Module):
@@ -60,7 +62,7 @@ class Inverted(nn.Module):
 
 
 def mobilenet_v2() -> nn.Module:
-    """MobileNetV2, with PyTorch's own symmetric padding."""
+    """MobileNetV2."""
     layers, channels = unit(3, 32, 3, 2), 32
     rows = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
     for expansion, filters, count, stride in rows:
