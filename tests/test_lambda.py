@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
 import json
 import marshal
 import runpy
@@ -15,8 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2t.graph import PythonFunction
+from k2t.errors import UnsupportedError
+from k2t.graph import Call, Graph, Input, Layer, PythonFunction, Ref
 from k2t.read.bytecode.stored import function
+from k2t.rules.translate import translate
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "lambdas"
 RELEASES = sorted(FOLDER.glob("python*.json"))
@@ -147,3 +150,16 @@ def test_a_changed_byte_is_read_or_refused(case: tuple[str, str], place: int, by
     found = function([base64.b64encode(bytes(data)).decode("ascii"), None, None])
     assert isinstance(found, PythonFunction)
     assert found.node is not None or found.problem
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(CASES), st.integers(0, 10_000), st.integers(0, 255))
+def test_a_model_with_damaged_bytes_converts_or_is_refused(case: tuple[str, str], place: int, byte: int) -> None:
+    release, name = case
+    data = bytearray(base64.b64decode(STORED[release][name]))
+    data[place % len(data)] = byte
+    damaged = function([base64.b64encode(bytes(data)).decode("ascii"), None, None])
+    layer = Layer("l", "Lambda", {"function": damaged})
+    graph = Graph("m", (Input("x", (None, 4, 3, 2)),), (Call("l", layer, (Ref("x"),)),), Ref("l"))
+    with contextlib.suppress(UnsupportedError):  # and nothing else
+        translate(graph)
