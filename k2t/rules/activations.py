@@ -37,7 +37,8 @@ def activate(b: Builder, x: Value, which: Any) -> Value:
         output: Value = b.apply(which, x, key="activation")
         return output
     if callable(which):
-        return which(b, x)
+        output = which(b, x)
+        return output
     name, arguments = (which["class_name"], which.get("config") or {}) if isinstance(which, dict) else (which, {})
     custom = CUSTOM.get().functions
     function = custom.get(name) or custom.get(name.rpartition(">")[2]) or ACTIVATIONS.get(name)
