@@ -30,7 +30,8 @@ def load_net(path: Path) -> ModuleType:
     """Import an emitted file, as its user would."""
     name = f"net_{next(_counter)}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -67,9 +68,8 @@ def run(net: Any, result: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
     assert len(outputs) == len(result.outputs)
     arrays = []
     for tensor, info in zip(outputs, result.outputs, strict=True):
-        if info.permute:
-            tensor = tensor.permute([info.permute.index(axis) for axis in range(tensor.ndim)])
-        arrays.append(tensor.numpy())
+        order = [info.permute.index(axis) for axis in range(tensor.ndim)] if info.permute else range(tensor.ndim)
+        arrays.append(tensor.permute(*order).numpy())
     return arrays
 
 
