@@ -209,7 +209,20 @@ NUMPY: dict[str, list[Call]] = {
     "np.pad": [call(X, ((0, 0), (1, 1), (0, 2)))],
     "np.expand_dims": [call(a=X, axis=1)],
 }
-CASES = [pytest.param(name, calls, id=name) for name, calls in (TENSORFLOW | BACKEND | NUMPY).items()]
+# Operations that a functional model cannot record, or records in a way that Keras itself cannot run.
+OPERATIONS: dict[str, list[Call]] = {
+    "keras.ops.nonzero": [call(ROWS)],
+    "keras.ops.searchsorted": [
+        call(np.array([-1.0, 0.0, 0.5]), real(None)),
+        call(np.array([0.0, 1.0]), real(None), side="right"),
+    ],
+    "keras.ops.unique": [call(ROWS)],
+    "keras.ops.conv_transpose": [call(IMAGE, KERNEL.transpose(0, 1, 3, 2), 2, "same")],
+    "keras.ops.eigh": [call(real(None, 1, 1))],
+    "keras.ops.qr": [call(real(None, 1, 1))],
+    "keras.ops.lu_factor": [call(real(5, 5)), call(real(6, 6))],
+}
+CASES = [pytest.param(name, calls, id=name) for name, calls in (TENSORFLOW | BACKEND | NUMPY | OPERATIONS).items()]
 
 
 @pytest.fixture(autouse=True)
@@ -227,11 +240,12 @@ def float64() -> Iterator[None]:
 
 def function(name: str) -> Any:
     """The function itself: `K.` is tf-keras's backend."""
+    import keras
     import tensorflow as tf
     import tf_keras
 
     library, *path = name.split(".")
-    return reduce(getattr, path, {"tf": tf, "K": tf_keras.backend, "np": np}[library])
+    return reduce(getattr, path, {"tf": tf, "K": tf_keras.backend, "np": np, "keras": keras}[library])
 
 
 def emitted(name: str, example: Call, folder: Path) -> tuple[Any, list[Given]]:

@@ -271,13 +271,14 @@ def svd(b: Builder, x: Value, full_matrices: bool = True, compute_uv: bool = Tru
 
 @operation("lu_factor")
 def lu_factor(b: Builder, x: Value) -> list[Value]:
-    """torch.linalg.lu_factor."""
+    """torch.linalg.lu_factor; its pivots as the permutation that Keras on TensorFlow returns."""
     *front, rows, width = x.shape
     least = None if rows is None or width is None else min(rows, width)
-    outputs = (b.value(x.shape, x.dtype), b.value((*front, least), "int32"))
-    b.calls("torch.linalg.lu_factor", x, outputs=outputs)
-    # LAPACK counts from 1
-    return [outputs[0], elementwise(b, "-", outputs[1], 1)]
+    factors, pivots = b.value(x.shape, x.dtype), b.value((*front, least), "int32")
+    b.calls("torch.linalg.lu_factor", x, outputs=(factors, pivots))
+    matrix = b.value((*front, rows, rows), x.dtype)
+    b.calls("torch.lu_unpack", factors, pivots, outputs=(matrix, None, None))
+    return [factors, b.call(".argmax", matrix, -1, shape=(*front, rows), dtype="int64", layout="keras")]
 
 
 @operation("solve", examples=[call(_SQUARE, real(None, 3, 2)), call(_SQUARE, real(None, 3))])

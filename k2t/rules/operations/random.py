@@ -57,7 +57,9 @@ def uniform(
     maxval = 1.0 if maxval is None else maxval
     width = op(b, "subtract", maxval, minval)
     y = y if isinstance(width, int | float) and width == 1 else op(b, "multiply", y, width)
-    return y if isinstance(minval, int | float) and minval == 0 else op(b, "add", y, minval)
+    if isinstance(minval, int | float) and minval <= 0:
+        return y if minval == 0 else op(b, "subtract", y, -minval)
+    return op(b, "add", y, minval)
 
 
 @dialect("tf.random.categorical", "tf.multinomial")
