@@ -17,6 +17,7 @@ from k2t.rules.masks import any_last, as_column, differs
         Example(((5,),), {"input_dim": 7, "output_dim": 3}, integers=7),
         Example(((None,),), {"input_dim": 7, "output_dim": 3, "mask_zero": True}, integers=7),
         Example(((4, 5),), {"input_dim": 7, "output_dim": 3}, integers=7),
+        Example(((5,),), {"input_dim": 7, "output_dim": 3, "lora_rank": 2}, integers=7, refuses="LoRA"),
     ],
 )
 def embedding(
