@@ -69,7 +69,7 @@ def run(net: Any, result: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
     arrays = []
     for tensor, info in zip(outputs, result.outputs, strict=True):
         order = [info.permute.index(axis) for axis in range(tensor.ndim)] if info.permute else range(tensor.ndim)
-        arrays.append(tensor.permute(*order).numpy())
+        arrays.append(tensor.permute(tuple(order)).numpy())
     return arrays
 
 
