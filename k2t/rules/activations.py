@@ -173,10 +173,7 @@ def sparse_sigmoid(b: Builder, x: Value) -> Value:
     return b.call("torch.clamp", b.call("+", b.call("*", x, 0.5), 0.5), 0, 1)
 
 
-@activation("keras2_hard_sigmoid")
-def keras2_hard_sigmoid(b: Builder, x: Value) -> Value:
-    """0.2 x + 0.5 between 0 and 1: what Keras 1 and 2 called hard_sigmoid (Keras 3: x / 6 + 0.5)."""
-    return b.call("torch.clamp", b.call("+", b.call("*", x, 0.2), 0.5), 0, 1)
+plain("keras2_hard_sigmoid", target="keras2_hard_sigmoid")
 
 
 @rule(

@@ -22,7 +22,7 @@ def function_of(b: Builder, activation: Any) -> Code:
     if result is x:
         return Code("nn.Identity()")
     last = scratch.ops[-1]
-    if len(scratch.ops) == 1 and last.args == (x,) and not last.kwargs and "." in str(last.target)[1:]:
+    if len(scratch.ops) == 1 and last.args == (x,) and not last.kwargs and is_function(str(last.target)):
         return Code(str(last.target))
     made = {op.outputs: op for op in scratch.ops}
     return Code(f"lambda x: {text(result, x, made)}")
@@ -41,9 +41,14 @@ def text(item: Any, x: Value, made: dict[Value, Op]) -> str:
     kwargs = [f"{key}={text(arg, x, made)}" for key, arg in op.kwargs.items()]
     if not isinstance(op.target, str) or op.target.startswith((".", "[")):
         raise UntranslatableError("its activation is a layer with weights, which is not supported inside a loop")
-    if "." in op.target or op.target.isidentifier():
+    if is_function(op.target):
         return f"{op.target}({', '.join(args + kwargs)})"
     return f"({args[0]} {op.target} {args[1]})"
+
+
+def is_function(target: str) -> bool:
+    """Whether a target is the name of a function: of torch, or of a helper."""
+    return "." in target[1:] or target.isidentifier()
 
 
 def constant(item: Any) -> str:

@@ -69,3 +69,8 @@ def srelu_theano(
         + torch.minimum(torch.where(z > 0, z, a_left * z), width)
         + a_right * F.relu(z - width)
     )
+
+
+def keras2_hard_sigmoid(x: Tensor) -> Tensor:
+    """What Keras 1 and 2 call hard_sigmoid; PyTorch's is x / 6 + 0.5, between 0 and 1."""
+    return torch.clamp(0.2 * x + 0.5, 0, 1)
