@@ -6,6 +6,8 @@ from typing import Any
 import parity  # noqa: F401 - sets the backend before Keras is imported
 import pytest
 
+from k2t.rules.base import RULES
+
 
 @pytest.fixture(scope="session")
 def keras() -> Any:
@@ -22,3 +24,12 @@ def float64(keras: Any) -> Iterator[None]:
     keras.config.set_floatx("float64")
     yield
     keras.config.set_floatx("float32")
+
+
+@pytest.fixture(autouse=True)
+def own_rules() -> Iterator[None]:
+    """Rules that a test registers are gone after it."""
+    before = dict(RULES)
+    yield
+    RULES.clear()
+    RULES.update(before)

@@ -48,7 +48,8 @@ class Library:
             yield
         finally:
             backend.set_floatx(before)
-            set_policy(policy)
+            # tf-keras derives a policy that was never set from floatx; setting it would fix it for good
+            set_policy(None if self.legacy and policy.name == before else policy)
 
 
 def library(legacy: bool) -> Library:
