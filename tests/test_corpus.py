@@ -9,6 +9,8 @@ import pytest
 
 # Layers that the authors of these models wrote themselves; the files hold their names only.
 FOREIGN = ("SamplingLayer", "L2NormLayer", "CosineDistance", "NestedDenseModel")
+# Layers that convert and that no Keras can run: bytes of another Python, and one of a package that is not installed.
+WITHOUT_REFERENCE = ("Lambda", "InstanceNormalization")
 MODELS = corpus.models()
 
 
@@ -19,6 +21,6 @@ def test_a_real_model_has_parity(model: corpus.Model, tmp_path: Path) -> None:
     if verdict.outcome == "refused":
         assert any(kind in verdict.reason for kind in FOREIGN), verdict.reason
     elif verdict.outcome == "converted":
-        assert "Lambda" in verdict.reason
+        assert any(kind in verdict.reason for kind in WITHOUT_REFERENCE), verdict.reason
     else:
         assert verdict.outcome == "parity", verdict.error
