@@ -6,6 +6,7 @@ A layer (options, weights) is not a call (inputs, outputs): a shared layer is on
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -186,3 +187,9 @@ def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, dict):
         return {key: map_structure(function, item) for key, item in structure.items()}
     return function(structure)
+
+
+def snake_case(name: str) -> str:
+    """A class name as archives spell it: `Conv2DTranspose` -> `conv2d_transpose`."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -243,7 +243,6 @@ class Block:
     ops: list[Op]
     outputs: Any
     layouts: dict[Value, tuple[int, ...]] = field(default_factory=dict)
-    keras_name: str = ""
 
     def modules(self) -> Iterator[Module]:
         """Each module once, in the order of first use."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import corpus
 import h5py
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from parity import assert_close, load_net, randomize, run
 
 import k2t
 
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
+CORPUS = corpus.FOLDER
 
 
 class InstanceNormalization(keras.layers.Layer):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import corpus
 import custom_layers
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from k2t.verify.exact import float64_kernels
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
+CORPUS = corpus.FOLDER
 SOURCE = Path(custom_layers.__file__)
 SEQUENCE, TOKENS, IMAGE = (5, 6), (7,), (8, 8, 3)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
+import corpus
 import h5py
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ KERAS_2 = Era((2, 2, 4), "tensorflow")
 KERAS_2_THEANO = Era((2, 2, 4), "theano")
 KERAS_3 = Era((3, 9, 2), "tensorflow")
 
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
+CORPUS = corpus.FOLDER
 
 
 def stored(*arrays: np.ndarray) -> list[StoredArray]:

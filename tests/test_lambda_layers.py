@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import corpus
 import keras
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from k2t.verify.exact import float64_kernels
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
+CORPUS = corpus.FOLDER
 
 
 def stored(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import corpus
 import h5py
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from k2t.errors import ReadError
 from k2t.graph import Ref, Source
 from k2t.read import read
 
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
+CORPUS = corpus.FOLDER
 FILES = sorted(path for path in CORPUS.glob("*") if path.suffix not in (".json", ".jsonl"))
 
 SMALL = sequential(dense("one", batch_input_shape=[None, 3]), dense("two", 1))

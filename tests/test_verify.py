@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import corpus
 import h5py
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ ERAS = [
     }.items()
     for name in names.split()
 ]
-CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus"
+CORPUS = corpus.FOLDER
 
 NET = '''
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from k2t.errors import ReadError
-from k2t.graph import Call, Graph, Input, Layer, Ref
+from k2t.graph import Call, Graph, Input, Layer, Ref, snake_case
 from k2t.read.bytecode.stored import recovered
 from k2t.read.eras import Era, modern_layer
 from k2t.read.functional import connect
@@ -90,12 +90,6 @@ def kind_of(entry: Entry) -> str:
 SHORT_CONFIGS = frozenset({"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "HashedCrossing"})
 # Layers that are exported under another name than their class's, after which an archive names their folder.
 CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
-
-
-def snake_case(name: str) -> str:
-    """A class name as archives spell it: `Conv2DTranspose` -> `conv2d_transpose`."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def saved(layers: Iterable[Layer]) -> Iterator[Layer]:

@@ -43,4 +43,4 @@ def translate(graph: Graph, custom: str | Path | None = None) -> Block:
     for own in parts.values():
         bind(own.variables, own.layer)
     names = [declared.name for declared in graph.inputs]
-    return Block(graph.name, inputs, names, ops, outputs, keras_name=graph.name)
+    return Block(graph.name, inputs, names, ops, outputs)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from k2t.errors import UntranslatableError
+from k2t.graph import snake_case
 from k2t.program import Variable
 from k2t.rules.custom.objects import Chain, Inner, Instance, Sublayer
 from k2t.rules.parts import Parts
 
 # Stands before the number of a layer whose name and path are not known yet: layers are made before they are assigned.
 UNNAMED = "#"
-
-
-def snake_case(name: str) -> str:
-    """A class name as archives spell it: `Conv2DTranspose` -> `conv2d_transpose`."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower().lstrip("_")
 
 
 def class_name(item: Inner) -> str:
@@ -64,7 +58,7 @@ class Paths:
             is_layer = isinstance(item, Inner)
             if not is_layer and not (self.nested and isinstance(item, list | tuple | dict)):
                 continue
-            name = snake_case(class_name(item)) if is_layer else "container"
+            name = snake_case(class_name(item)).lstrip("_") if is_layer else "container"
             counts[name] = number = counts.get(name, -1) + 1
             inner = f"{path}/{name}_{number}" if number else f"{path}/{name}"
             if is_layer:
