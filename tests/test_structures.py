@@ -121,6 +121,22 @@ def unet(keras: Any) -> Any:
     return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
 
 
+def two_calls_of_a_convolution(keras: Any, *shapes: tuple[int, ...]) -> Any:
+    conv, pool = keras.layers.Conv2D(3, 3, strides=2, padding="same"), keras.layers.GlobalAveragePooling2D()
+    inputs = [keras.Input(shape) for shape in shapes]
+    return keras.Model(inputs, keras.layers.Add()([pool(conv(x)) for x in inputs]))
+
+
+@pytest.mark.parametrize(("second", "fixed"), [((8, 8, 3), True), ((9, 8, 3), False)])
+def test_a_shared_layer_pads_by_the_size_only_where_its_calls_differ(
+    second: tuple[int, ...], fixed: bool, keras: Any, tmp_path: Path
+) -> None:
+    two_calls_of_a_convolution(keras, (8, 8, 3), second).save(tmp_path / "model.keras")
+    source = k2t.convert(tmp_path / "model.keras").source
+    assert ("(0, 1, 0, 1)" in source) == fixed
+    assert ("Conv2dSame" in source) != fixed
+
+
 def inputs_for(built: Any) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [rng.normal(0, 1, (3, *(n or 10 for n in x.shape[1:]))) for x in built.inputs]

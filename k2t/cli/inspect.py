@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,7 @@ from k2t.cli.terminal import print_table, printable, shape_text
 if TYPE_CHECKING:
     from k2t.errors import Problem
     from k2t.graph import Layer, Source
-    from k2t.rules.parts import Parts
+    from k2t.rules.parts import Parts, Place
 
 COLUMNS = ("layer", "kind", "output shape", "parameters", "converts")
 
@@ -75,13 +75,20 @@ def examine(model: Source) -> tuple[list[Row], list[Problem]]:
     from k2t.program import Value
     from k2t.rules.binding import bind
     from k2t.rules.builder import trace_calls
-    from k2t.rules.parts import Parts
+    from k2t.rules.parts import Parts, settled
 
     parts: dict[int, Parts] = {}
     inputs = [Value(declared.shape, declared.dtype) for declared in model.graph.inputs]
-    known, problems = trace_calls(
-        model.graph, inputs, [], lambda layer, shared: parts.setdefault(id(layer), Parts(layer, shared=shared))
-    )
+
+    def attempt(varying: set[Place]) -> tuple[dict[Ref, Any], list[Problem]]:
+        parts.clear()
+
+        def child(layer: Layer, shared: bool) -> Parts:
+            return parts.setdefault(id(layer), Parts(layer, shared=shared, varying=varying))
+
+        return trace_calls(model.graph, inputs, [], child)
+
+    known, problems = settled(attempt)
     failed = {problem.layer for problem in problems}
     for own in parts.values():
         try:

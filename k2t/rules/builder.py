@@ -13,6 +13,7 @@ from k2t.errors import Problem, UnsupportedError, UntranslatableError
 from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure, refs
 from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variable, Weight, leaves, values
 from k2t.rules.base import CUSTOM, REFUSED, RULES, Rule, broadcast
+from k2t.rules.initializers import fans_of, of_variable
 from k2t.rules.parts import Parts
 
 # The reader's prefix for a recorded operation: `ops.ExpandDims`.
@@ -49,16 +50,29 @@ class Builder:
 
     def fixed(self, size: int | None) -> int | None:
         """`size` where every call of the layer sees it, None where it may differ from call to call."""
-        return None if self.parts.shared else size
+        return None if self.parts.varies else size
 
-    def variable(self, name: str, shape: tuple[int, ...], trainable: bool = True) -> Variable:
-        """Declare the layer's next variable, as Keras creates it: its name, with the sub-layer's (`cell/kernel`)."""
+    def variable(
+        self, name: str, shape: tuple[int, ...], trainable: bool = True, fans: tuple[int, int] | None = None
+    ) -> Variable:
+        """Declare the layer's next variable, as Keras creates it: its name, with the sub-layer's (`cell/kernel`).
+
+        Args:
+            fans: inputs and outputs that its initializer counts, where they are not those of the shape.
+        """
         if name not in self.parts.declared:
             group, _, _ = name.rpartition("/")
             index = sum(other.rpartition("/")[0] == group for other in self.parts.declared)
             key = "/".join(part for part in (self.parts.key, group, "vars", str(index)) if part)
             variable = Variable(
-                name, key, self.parts.owner, shape, trainable and self.parts.trainable, self.layer.dtype
+                name,
+                key,
+                self.parts.owner,
+                shape,
+                trainable and self.parts.trainable,
+                self.layer.dtype,
+                initializer=of_variable(self.layer, name),
+                fans=fans or fans_of(shape),
             )
             self.parts.declared[name] = variable
             self.parts.variables.append(variable)
@@ -178,6 +192,7 @@ def find_rule(layer: Layer) -> Rule:
 def apply_layer(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:
     """Translate one call of `b.layer` on `inputs`; hand the mask on where Keras does."""
     calls = {key: value for key, value in calls.items() if value is not None}
+    b.parts.called(tuple(leaf.shape for leaf in leaves(inputs) if isinstance(leaf, Value)))
     if is_operation(b.layer):
         return apply_operation(b, inputs, calls)
     if b.layer.graph is not None:
@@ -256,9 +271,9 @@ def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
 
 
 def build_block(graph: Graph, given: list[Value], around: Parts) -> Block:
-    """The class for a nested model: its own inputs, with the sizes that its only call is sure of."""
+    """The class for a nested model: its own inputs, with the sizes that all calls agree on."""
     inputs = [
-        Value(known_sizes(declared.shape, value.shape, around.shared), declared.dtype, layer=declared.name)
+        Value(known_sizes(declared.shape, value.shape, around.varies), declared.dtype, layer=declared.name)
         for declared, value in zip(graph.inputs, given, strict=True)
     ]
     ops: list[Op] = []
@@ -266,9 +281,9 @@ def build_block(graph: Graph, given: list[Value], around: Parts) -> Block:
     return Block(graph.name, inputs, [declared.name for declared in graph.inputs], ops, outputs)
 
 
-def known_sizes(declared: Shape, given: Shape, shared: bool) -> Shape:
-    """The declared shape; a size that it leaves open is taken from the call, if that is the only one."""
-    if shared or len(declared) != len(given):
+def known_sizes(declared: Shape, given: Shape, varies: bool) -> Shape:
+    """The declared shape; a size that it leaves open is taken from the calls, if these agree."""
+    if varies or len(declared) != len(given):
         return declared
     return tuple(size if size is not None else other for size, other in zip(declared, given, strict=True))
 

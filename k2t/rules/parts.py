@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from k2t.graph import Layer
+from collections.abc import Callable
+from typing import TypeVar
+
+from k2t.errors import UnsupportedError
+from k2t.graph import Layer, Shape
 from k2t.program import Block, Module, Parameter, Variable
+
+# Where a layer lies: the names of the layers around it and its own, and its key in an archive.
+Place = tuple[tuple[str, ...], str]
+T = TypeVar("T")
 
 
 class Parts:
@@ -16,22 +24,44 @@ class Parts:
         trainable: its flag and those of the layers around it.
         block: for a nested model, the class that it becomes.
         variables: those declared so far, those of wrapped layers included, in Keras's order.
-        shared: whether it is called several times, perhaps with inputs of several sizes.
+        shared: whether it is called several times.
+        varying: the places of the layers that are called with inputs of several shapes, as far as is known.
         in_archive: whether its weights lie in an archive by path, not in a flat list.
     """
 
-    def __init__(self, layer: Layer, around: Parts | None = None, key: str = "", shared: bool = False) -> None:
+    def __init__(
+        self,
+        layer: Layer,
+        around: Parts | None = None,
+        key: str = "",
+        shared: bool = False,
+        varying: set[Place] | None = None,
+    ) -> None:
         self.layer = layer
         self.owner: tuple[str, ...] = (*around.owner, layer.name) if around else (layer.name,)
         self.key: str = "/".join(part for part in (around.key if around else "", key) if part)
         self.trainable: bool = layer.trainable and (around is None or around.trainable)
         self.in_archive: bool = around.in_archive if around else bool(layer.weights and layer.weights.tree is not None)
         self.shared = shared
+        self.varying: set[Place] = around.varying if around else set() if varying is None else varying
+        self.shapes: tuple[Shape, ...] | None = None
         self.variables: list[Variable] = around.variables if around else []
         self.modules: dict[str, Module | Parameter] = {}
         self.declared: dict[str, Variable] = {}
         self.children: dict[str, Parts] = {}
         self.block: Block | None = None
+
+    @property
+    def varies(self) -> bool:
+        """Whether it is called with inputs of several shapes."""
+        return (self.owner, self.key) in self.varying
+
+    def called(self, shapes: tuple[Shape, ...]) -> None:
+        """Take note of the shapes of the inputs of one call."""
+        if self.shapes is None:
+            self.shapes = shapes
+        elif self.shapes != shapes:
+            self.varying.add((self.owner, self.key))
 
     def child(self, layer: Layer, key: str, shared: bool | None = None) -> Parts:
         """The parts of a layer inside this one, kept in an archive below `key`; shared as this one, unless said."""
@@ -46,3 +76,22 @@ class Parts:
     def in_place(self, layer: Layer, shared: bool) -> Parts:
         """Likewise, where the nested model is written out at each of its calls."""
         return self.child(layer, layer.path or layer.name, shared or self.shared)
+
+
+def settled(attempt: Callable[[set[Place]], T]) -> T:
+    """What a translation gives that knows from its start which layers are called with several shapes.
+
+    Args:
+        attempt: a whole translation; adds the layers that it finds to the set that it is given.
+    """
+    varying: set[Place] = set()
+    while True:
+        known = len(varying)
+        try:
+            result = attempt(varying)
+        except UnsupportedError:
+            if len(varying) == known:
+                raise
+        else:
+            if len(varying) == known:
+                return result

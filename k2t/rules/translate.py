@@ -9,7 +9,7 @@ from k2t.graph import Graph, Layer
 from k2t.program import Block, Op, Value
 from k2t.rules.binding import bind
 from k2t.rules.builder import build_calls
-from k2t.rules.parts import Parts
+from k2t.rules.parts import Parts, Place, settled
 
 
 def taught(custom: str | Path | None) -> AbstractContextManager[None]:
@@ -31,15 +31,20 @@ def translate(graph: Graph, custom: str | Path | None = None) -> Block:
         UnsupportedError: names every layer without a translation.
         ReadError: the file's weights are not those of the layers.
     """
+    with taught(custom):
+        return settled(lambda varying: attempt(graph, varying))
+
+
+def attempt(graph: Graph, varying: set[Place]) -> Block:
+    """A translation of the whole model; adds to `varying` the layers that are called with several shapes."""
     ops: list[Op] = []
     inputs = [Value(declared.shape, declared.dtype, layer=declared.name) for declared in graph.inputs]
     parts: dict[int, Parts] = {}
 
     def child(layer: Layer, shared: bool) -> Parts:
-        return parts.setdefault(id(layer), Parts(layer, shared=shared))
+        return parts.setdefault(id(layer), Parts(layer, shared=shared, varying=varying))
 
-    with taught(custom):
-        outputs = build_calls(graph, inputs, ops, child)
+    outputs = build_calls(graph, inputs, ops, child)
     for own in parts.values():
         bind(own.variables, own.layer)
     names = [declared.name for declared in graph.inputs]
