@@ -13,8 +13,8 @@ from k2t.errors import UntranslatableError
 from k2t.graph import map_structure
 from k2t.program import Parameter, Size, Value, leaves
 from k2t.rules.tracing.constants import BUILTINS, builtin, compute, method
-from k2t.rules.tracing.expressions import Expressions
-from k2t.rules.tracing.names import Bound, Closure, Library, LocatedError, Returned
+from k2t.rules.tracing.expressions import Expressions, unknown_of
+from k2t.rules.tracing.names import Bound, Closure, Library, LocatedError, Returned, Scope, Unknown
 
 # Python's functions of tensors, as operations.
 TENSOR_FUNCTIONS = {"abs": "abs", "pow": "power", "min": "minimum", "max": "maximum"}
@@ -48,13 +48,15 @@ class Calls(Expressions):
         kwargs: dict[str, Any] = {}
         for keyword in node.keywords:
             value = self.evaluate(keyword.value)
-            kwargs |= value if keyword.arg is None else {keyword.arg: value}
+            kwargs |= self.mapping(keyword.value, value) if keyword.arg is None else {keyword.arg: value}
         return self.apply(node, function, args, kwargs)
 
     def apply(self, node: ast.AST, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The result of a call."""
         if isinstance(function, Closure):
             return self.run(function, args, kwargs)
+        if isinstance(function, Unknown):
+            return function
         with self.placed(node):
             if isinstance(function, Library):
                 return self.library_call(node, function.path, args, kwargs)
@@ -90,6 +92,10 @@ class Calls(Expressions):
         args, kwargs = map_structure(self.argument, (args, kwargs))
         if path.startswith("keras.ops."):
             return self.operation(name, *args, **kwargs)
+        return self.function(path, args, kwargs)
+
+    def function(self, path: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """A function of a library, of tensors."""
         from k2t.rules.operations.dialects import call_dialect
 
         return call_dialect(self.b, path, args, kwargs)
@@ -110,6 +116,8 @@ class Calls(Expressions):
         """A builtin function: of numbers as Python has it, of tensors as an operation."""
         if name == "print":
             return None
+        if unknown := unknown_of(*args, *kwargs.values()):
+            return unknown
         if name == "isinstance":
             return self.is_instance(*args)
         if name in ("getattr", "hasattr"):
@@ -161,10 +169,8 @@ class Calls(Expressions):
             return method(subject, name, args, kwargs)
         if name in ("get_shape", "set_shape"):
             return self.sizes(subject) if name == "get_shape" else None
-        from k2t.rules.operations.dialects import call_dialect
-
         args, kwargs = map_structure(self.argument, (args, kwargs))
-        return call_dialect(self.b, f"tensor.{name}", [subject, *args], kwargs)
+        return self.function(f"tensor.{name}", [subject, *args], kwargs)
 
     def run(self, function: Closure, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The result of calling a function of the code.
@@ -176,9 +182,9 @@ class Calls(Expressions):
         self.depth += 1
         if self.depth > MAX_CALLS:
             raise self.refusal(node, "functions that call each other so often")
-        self.names = dict(function.names)
         try:
-            self.names = {**function.names, **self.bind(node, args, kwargs)}
+            self.names = Scope({}, function.names)
+            self.names.update(self.bind(function, args, kwargs))
             if isinstance(node, ast.Lambda):
                 return self.evaluate(node.body)
             self.execute(node.body)
@@ -189,20 +195,11 @@ class Calls(Expressions):
             self.depth -= 1
         return None
 
-    def bind(
-        self, function: ast.Lambda | ast.FunctionDef, args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
+    def bind(self, function: Closure, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Parameters by name, defaults included."""
-        spec = function.args
+        spec = function.node.args
         positional = [item.arg for item in (*spec.posonlyargs, *spec.args)]
-        bound = dict(
-            zip(positional[len(positional) - len(spec.defaults) :], map(self.evaluate, spec.defaults), strict=True)
-        )
-        bound |= {
-            item.arg: self.evaluate(default)
-            for item, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)
-            if default is not None
-        }
+        bound = dict(self.defaults(function.node) if function.defaults is None else function.defaults)
         bound |= dict(zip(positional, args, strict=False))
         extra = list(args)[len(positional) :]
         if extra and spec.vararg is None:
@@ -210,6 +207,8 @@ class Calls(Expressions):
         if spec.vararg is not None:
             bound[spec.vararg.arg] = tuple(extra)
         known = {*positional, *(item.arg for item in spec.kwonlyargs)}
+        if twice := [name for name in positional[: len(args)] if name in kwargs]:
+            raise UntranslatableError(f"a function is given its argument {twice[0]} twice")
         rest = {key: value for key, value in kwargs.items() if key not in known}
         if rest and spec.kwarg is None:
             raise UntranslatableError(f"a function has no argument named {', '.join(sorted(rest))}")

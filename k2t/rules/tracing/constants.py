@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
+import re
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +25,10 @@ BUILTINS: dict[str, Callable[..., Any]] = {
     "any": any,
     "bool": bool,
     "dict": dict,
+    "divmod": divmod,
     "enumerate": enumerate,
     "float": float,
+    "frozenset": frozenset,
     "int": int,
     "len": len,
     "list": list,
@@ -127,14 +131,50 @@ def builtin(name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
 
 def method(subject: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a constant; `METHODS` says which there are."""
+    if name == "format":
+        return Template().vformat(subject, args, kwargs)
+    if name == "join" and isinstance(subject, str):
+        args = [list(args[0])]
     if name == "as_list":
         return [item if isinstance(item, int) else None for item in subject]
+    if name == "sort" and "key" in kwargs:
+        raise UntranslatableError("a sort by a key")
+    if name in ("lstrip", "rstrip", "strip", "replace") and len(subject) > MAX_ITEMS:
+        raise UntranslatableError("a text that long")
     if name == "extend" and len(subject) + len(args[0]) > MAX_ITEMS:
         raise UntranslatableError("a list that long")
     try:
         return getattr(subject, name)(*args, **kwargs)
     except (TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise UntranslatableError(f".{name}(): {error}") from error
+
+
+def spelled(value: Any, spec: str = "") -> str:
+    """`format(value, spec)`; no wider than is sensible.
+
+    Raises:
+        UntranslatableError: the specification is none for the value, or asks for a huge text.
+    """
+    if any(int(number) > MAX_ITEMS for number in re.findall(r"[0-9]+", spec)):
+        raise UntranslatableError("a text that long")
+    try:
+        return format(value, spec)
+    except (TypeError, ValueError) as error:
+        raise UntranslatableError(str(error)) from error
+
+
+class Template(string.Formatter):
+    """`str.format` of plain data: fields have no attributes, and are no wider than is sensible."""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        """The value of a field."""
+        if "." in field_name or "[" in field_name:
+            raise UntranslatableError(f"the field {field_name!r} in a text")
+        return super().get_field(field_name, args, kwargs)
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        """The text of a field."""
+        return spelled(value, format_spec)
 
 
 def operate(kind: type[ast.AST], function: Callable[..., Any], left: Any, right: Any) -> Any:
@@ -145,6 +185,12 @@ def operate(kind: type[ast.AST], function: Callable[..., Any], left: Any, right:
     """
     if too_large(kind, left, right):
         raise UntranslatableError("a number or list that large")
+    if kind is ast.Mod and isinstance(left, str):
+        for width in re.findall(r"[0-9]+", left):
+            if int(width) > MAX_ITEMS:
+                raise UntranslatableError("a text that long")
+        if "*" in left:
+            raise UntranslatableError("a text of variable width")
     try:
         return function(left, right)
     except (TypeError, ValueError, ArithmeticError) as error:

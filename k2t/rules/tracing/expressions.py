@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from k2t.errors import UntranslatableError
 from k2t.program import Parameter, Size, Value
 from k2t.rules.builder import Builder
-from k2t.rules.tracing.constants import BUILTINS, MAX_ITEMS, operate
+from k2t.rules.tracing.constants import BUILTINS, MAX_ITEMS, operate, spelled
 from k2t.rules.tracing.names import (
     ARRAY_ATTRIBUTES,
     CONSTANTS,
@@ -24,9 +24,21 @@ from k2t.rules.tracing.names import (
     Bound,
     Closure,
     Library,
+    LimitError,
     LocatedError,
+    Scope,
+    Unknown,
     library_path,
 )
+
+# What is taken apart as it is.
+VIEWS: tuple[type[Any], ...] = (type({}.keys()), type({}.values()), type({}.items()))
+ITERABLE: tuple[type[Any], ...] = (list, tuple, dict, set, str, range, zip, enumerate, reversed, *VIEWS)
+
+
+def unknown_of(*items: Any) -> Unknown | None:
+    """The first of several values that is not known."""
+    return next((item for item in items if isinstance(item, Unknown)), None)
 
 
 class Expressions:
@@ -37,16 +49,18 @@ class Expressions:
         names: what the code's names stand for.
     """
 
-    def __init__(self, b: Builder, names: dict[str, Any]) -> None:
+    limit = MAX_STEPS
+
+    def __init__(self, b: Builder, names: Mapping[str, Any]) -> None:
         self.b = b
-        self.names = names
+        self.names = names if isinstance(names, Scope) else Scope(dict(names))
         self.steps = 0
 
     def step(self, node: ast.AST) -> None:
         """Count what is done, so that no code runs for ever."""
         self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise self.refusal(node, f"code of more than {MAX_STEPS} steps")
+        if self.steps > self.limit:
+            raise LimitError(str(self.refusal(node, f"code of more than {self.limit} steps")))
 
     def evaluate(self, node: ast.expr) -> Any:
         """The value of an expression: a tensor, a constant, a structure of these, or a function."""
@@ -78,13 +92,23 @@ class Expressions:
         """`[a, b]`."""
         return list(self.spread(node.elts))
 
+    def of_set(self, node: ast.Set) -> Any:
+        """`{a, b}`."""
+        return set(self.spread(node.elts))
+
     def of_dict(self, node: ast.Dict) -> Any:
-        """`{a: b}`."""
-        if None in node.keys:
-            raise self.refusal(node, "a dict with ** in it")
-        return {
-            self.evaluate(key): self.evaluate(value) for key, value in zip(node.keys, node.values, strict=True) if key
-        }
+        """`{a: b, **c}`."""
+        made: dict[Any, Any] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            item = self.evaluate(value)
+            made |= self.mapping(node, item) if key is None else {self.evaluate(key): item}
+        return made
+
+    def mapping(self, node: ast.AST, value: Any) -> dict[str, Any]:
+        """What stands behind `**`."""
+        if not isinstance(value, dict):
+            raise self.located(node, str(value) if isinstance(value, Unknown) else "** of something that is no dict")
+        return value
 
     def spread(self, nodes: Sequence[ast.expr]) -> Iterator[Any]:
         """Items, those behind a star one by one."""
@@ -97,13 +121,13 @@ class Expressions:
     def of_attribute(self, node: ast.Attribute) -> Any:
         """`value.name`."""
         value = self.evaluate(node.value)
-        if isinstance(value, Library):
-            path = library_path(f"{value.path}.{node.attr}")
-            return CONSTANTS[path] if path in CONSTANTS else Library(path)
-        return self.attribute(node, value, node.attr)
+        return value if isinstance(value, Unknown) else self.attribute(node, value, node.attr)
 
     def attribute(self, node: ast.AST, value: Any, name: str) -> Any:
         """What an object has under this name."""
+        if isinstance(value, Library):
+            path = library_path(f"{value.path}.{name}")
+            return CONSTANTS[path] if path in CONSTANTS else Library(path)
         if isinstance(value, Value | Parameter):
             return self.tensor_attribute(value, name)
         if isinstance(value, list | tuple) and name in ("ndims", "rank"):
@@ -130,7 +154,12 @@ class Expressions:
 
     def of_subscript(self, node: ast.Subscript) -> Any:
         """`value[key]`."""
-        value, key = self.evaluate(node.value), self.evaluate(node.slice)
+        return self.item(node, self.evaluate(node.value), self.evaluate(node.slice))
+
+    def item(self, node: ast.AST, value: Any, key: Any) -> Any:
+        """`value[key]` of what is evaluated."""
+        if unknown := unknown_of(value, key):
+            return unknown
         if isinstance(value, Value | Parameter):
             return self.operation("get_item", value, key)
         try:
@@ -149,6 +178,8 @@ class Expressions:
     def of_unaryop(self, node: ast.UnaryOp) -> Any:
         """`-a`, `not a`."""
         value = self.evaluate(node.operand)
+        if isinstance(value, Unknown):
+            return value
         if isinstance(node.op, ast.Not):
             return not self.constant(node, value)
         if isinstance(node.op, ast.USub):
@@ -163,6 +194,8 @@ class Expressions:
         result: Any = True
         for kind, right_node in zip(node.ops, node.comparators, strict=True):
             right = self.evaluate(right_node)
+            if unknown := unknown_of(left, right):
+                return unknown
             if type(kind) in IDENTITY:
                 result = result and IDENTITY[type(kind)](left, right)
             else:
@@ -186,44 +219,94 @@ class Expressions:
 
     def of_lambda(self, node: ast.Lambda) -> Any:
         """A function."""
-        return Closure(node, self.names)
+        return Closure(node, self.names, self.defaults(node))
+
+    def defaults(self, node: ast.Lambda | ast.FunctionDef) -> dict[str, Any]:
+        """The defaults of a function's arguments."""
+        spec = node.args
+        positional = [item.arg for item in (*spec.posonlyargs, *spec.args)]
+        found = list(zip(positional[len(positional) - len(spec.defaults) :], spec.defaults, strict=True))
+        named = zip(spec.kwonlyargs, spec.kw_defaults, strict=True)
+        found += [(item.arg, default) for item, default in named if default is not None]
+        return {name: self.evaluate(default) for name, default in found}
+
+    def of_namedexpr(self, node: ast.NamedExpr) -> Any:
+        """`(a := value)`."""
+        value = self.evaluate(node.value)
+        self.assign(node.target, value)
+        return value
 
     def of_listcomp(self, node: ast.ListComp) -> Any:
         """`[f(i) for i in items]`, unrolled."""
-        return list(self.comprehension(node.elt, node.generators))
+        return self.comprehension([node.elt], node.generators)
 
     def of_generatorexp(self, node: ast.GeneratorExp) -> Any:
         """Likewise."""
-        return list(self.comprehension(node.elt, node.generators))
+        return self.comprehension([node.elt], node.generators)
 
-    def comprehension(self, element: ast.expr, generators: Sequence[ast.comprehension]) -> Iterator[Any]:
+    def of_setcomp(self, node: ast.SetComp) -> Any:
+        """Likewise, a set."""
+        return set(self.comprehension([node.elt], node.generators))
+
+    def of_dictcomp(self, node: ast.DictComp) -> Any:
+        """Likewise, a dict."""
+        return dict(self.comprehension([node.key, node.value], node.generators))
+
+    def comprehension(self, parts: list[ast.expr], generators: Sequence[ast.comprehension]) -> list[Any]:
+        """The items of nested loops, which have a scope of their own; several parts as tuples."""
+        outer = self.names
+        self.names = Scope({}, outer)
+        try:
+            return list(self.rounds(parts, generators))
+        finally:
+            self.names = outer
+
+    def rounds(self, parts: list[ast.expr], generators: Sequence[ast.comprehension]) -> Iterator[Any]:
         """The items of nested loops."""
         if not generators:
-            yield self.evaluate(element)
+            found = [self.evaluate(part) for part in parts]
+            yield found[0] if len(found) == 1 else tuple(found)
             return
         first, *rest = generators
         for item in self.items(first.iter):
             self.assign(first.target, item)
             if all(self.truth(condition) for condition in first.ifs):
-                yield from self.comprehension(element, rest)
+                yield from self.rounds(parts, rest)
 
     def of_joinedstr(self, node: ast.JoinedStr) -> Any:
         """An f-string, which names something."""
-        return "".join(
-            str(part.value) if isinstance(part, ast.Constant) else str(self.evaluate(part.value))  # type: ignore[attr-defined]
-            for part in node.values
-        )
+        parts = [self.formatted(part) for part in node.values]
+        return unknown_of(*parts) or "".join(parts)
+
+    def formatted(self, node: ast.expr) -> Any:
+        """A part of an f-string."""
+        if not isinstance(node, ast.FormattedValue):
+            return str(self.evaluate(node))
+        value = self.evaluate(node.value)
+        if isinstance(value, Unknown):
+            return value
+        if not isinstance(value, str | int | float | bool | np.generic | tuple | list | None):
+            raise self.refusal(node, f"{type(value).__name__} in a text")
+        value = repr(value) if node.conversion == ord("r") else value
+        return spelled(value, self.evaluate(node.format_spec) if node.format_spec else "")
 
     def assign(self, target: ast.expr, value: Any) -> None:
         """Bind a name, or several to the items of a sequence."""
         if isinstance(target, ast.Name):
             self.names[target.id] = value
         elif isinstance(target, ast.Tuple | ast.List):
-            items = list(value) if isinstance(value, list | tuple) else self.unstacked(target, value)
+            if isinstance(value, Unknown):
+                items: list[Any] = [value] * len(target.elts)
+            else:
+                items = list(value) if isinstance(value, ITERABLE) else self.unstacked(target, value)
+            starred = [place for place, one in enumerate(target.elts) if isinstance(one, ast.Starred)]
+            if starred and len(items) >= len(target.elts) - 1:
+                end = len(items) - (len(target.elts) - starred[0] - 1)
+                items = [*items[: starred[0]], list(items[starred[0] : end]), *items[end:]]
             if len(items) != len(target.elts):
                 raise self.refusal(target, f"{len(items)} values for {len(target.elts)} names")
             for one, item in zip(target.elts, items, strict=True):
-                self.assign(one, item)
+                self.assign(one.value if isinstance(one, ast.Starred) else one, item)
         elif isinstance(target, ast.Subscript):
             container, key = self.evaluate(target.value), self.evaluate(target.slice)
             fixed = isinstance(container, np.ndarray) and self.traced(value)
@@ -244,6 +327,8 @@ class Expressions:
 
     def unstacked(self, node: ast.AST, value: Any) -> list[Any]:
         """A tensor taken apart along its first axis."""
+        if isinstance(value, Unknown):
+            raise self.located(node, str(value))
         if not isinstance(value, Value):
             raise self.refusal(node, f"taking {type(value).__name__} apart")
         return list(self.operation("unstack", value))
@@ -263,6 +348,8 @@ class Expressions:
         name, function = OPERATORS.get(kind, ("", None))
         if function is None:
             raise self.refusal(node, f"the operator {kind.__name__}")
+        if unknown := unknown_of(left, right):
+            return unknown
         if self.traced(left) or self.traced(right):
             for item in (left, right):
                 if not self.traced(item) and not isinstance(item, bool | int | float | list | tuple | np.ndarray):
@@ -275,6 +362,8 @@ class Expressions:
 
     def constant(self, node: ast.AST, value: Any) -> Any:
         """A value that must be known now."""
+        if isinstance(value, Unknown):
+            raise self.located(node, f"a condition on what is not known: {value}")
         if self.traced(value) or (isinstance(value, np.ndarray) and value.size != 1):
             raise self.refusal(node, "a condition on the values of a tensor")
         return value
@@ -293,7 +382,9 @@ class Expressions:
         except TypeError:
             items = None
         if items is None:
-            raise self.refusal(node, "a loop of unknown length")
+            raise self.refusal(
+                node, f"a loop of unknown length ({value})" if unknown_of(value) else "a loop of unknown length"
+            )
         return items
 
     def refusal(self, node: ast.AST, what: str) -> UntranslatableError:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from k2t.errors import UntranslatableError
 from k2t.rules.tracing.calls import Calls
-from k2t.rules.tracing.names import Closure, Library, Returned, library_path
+from k2t.rules.tracing.names import Closure, Library, LoopExit, RaisedError, Returned, library_path
 
 
 @contextmanager
@@ -53,8 +53,12 @@ class Interpreter(Calls):
 
     def do_augassign(self, node: ast.AugAssign) -> None:
         """`a += value`."""
-        left = self.evaluate(ast.copy_location(ast.parse(ast.unparse(node.target), mode="eval").body, node))
-        self.assign(node.target, self.binary(node, type(node.op), left, self.evaluate(node.value)))
+        left = self.evaluate(loaded(node.target))
+        right = self.evaluate(node.value)
+        if isinstance(left, list) and isinstance(node.op, ast.Add) and isinstance(right, list | tuple):
+            left.extend(right)  # in place: other names of the list see it
+        else:
+            self.assign(node.target, self.binary(node, type(node.op), left, right))
 
     def do_expr(self, node: ast.Expr) -> None:
         """A docstring, or a call for its effect on a list."""
@@ -84,8 +88,53 @@ class Interpreter(Calls):
         """A loop over something of known length, unrolled."""
         for item in self.items(node.iter):
             self.assign(node.target, item)
-            self.execute(node.body)
+            if self.leaves_loop(node.body):
+                return
         self.execute(node.orelse)
+
+    def do_while(self, node: ast.While) -> None:
+        """A loop on a condition that is known now, unrolled."""
+        while self.truth(node.test):
+            self.step(node)
+            if self.leaves_loop(node.body):
+                return
+        self.execute(node.orelse)
+
+    def leaves_loop(self, body: Sequence[ast.stmt]) -> bool:
+        """One round of a loop; whether it ends with `break`."""
+        try:
+            self.execute(body)
+        except LoopExit as found:
+            return found.whole
+        return False
+
+    def do_break(self, node: ast.Break) -> None:
+        """The end of the loop."""
+        raise LoopExit(whole=True)
+
+    def do_continue(self, node: ast.Continue) -> None:
+        """The end of the round."""
+        raise LoopExit(whole=False)
+
+    def do_global(self, node: ast.Global) -> None:
+        """These names are the module's."""
+        self.names.elsewhere |= dict.fromkeys(node.names, self.names.maps[-1])
+
+    def do_nonlocal(self, node: ast.Nonlocal) -> None:
+        """These names are those of a function around."""
+        for name in node.names:
+            self.names.elsewhere[name] = next(found for found in self.names.maps[1:] if name in found)
+
+    def do_delete(self, node: ast.Delete) -> None:
+        """Names and items go."""
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self.names.maps[0].pop(target.id, None)
+            elif isinstance(target, ast.Subscript):
+                container, key = self.evaluate(target.value), self.evaluate(target.slice)
+                if not isinstance(container, list | dict):
+                    raise self.refusal(target, "this deletion")
+                del container[key]
 
     def do_with(self, node: ast.With) -> None:
         """`with tf.name_scope(name):`; other contexts might compute something."""
@@ -104,8 +153,21 @@ class Interpreter(Calls):
 
     def do_raise(self, node: ast.Raise) -> None:
         """The code refuses its arguments."""
-        raise self.located(node, "the code raises an error")
+        made = node.exc if isinstance(node.exc, ast.Call) else None
+        kind = ast.unparse(made.func if made else node.exc) if node.exc else "an error"
+        said = ""
+        if made and made.args:
+            said = f": {self.evaluate(made.args[0])}"
+        error = RaisedError(str(self.located(node, f"the code raises {kind}{said}")))
+        error.kind = kind
+        raise error
 
     def do_functiondef(self, node: ast.FunctionDef) -> None:
         """A local function."""
-        self.names[node.name] = Closure(node, self.names)
+        self.names[node.name] = Closure(node, self.names, self.defaults(node))
+
+
+def loaded(target: ast.expr) -> ast.expr:
+    """The target of an assignment as an expression."""
+    expression = ast.parse(ast.unparse(target), mode="eval").body
+    return ast.copy_location(expression, target)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,12 +44,19 @@ IDENTITY: dict[type[ast.AST], Callable[..., Any]] = {
 }
 # Builtin functions that are followed in a way of their own.
 FUNCTIONS = frozenset({"isinstance", "print", "hasattr", "getattr", "super", "pow"})
+TEXT_METHODS = frozenset(
+    {"capitalize", "count", "endswith", "find", "format", "index", "isdigit", "join", "lower", "lstrip", "partition"}
+    | {"replace", "rpartition", "rsplit", "rstrip", "split", "startswith", "strip", "title", "upper"}
+)
 # Methods of constants that may be called: they compute, and touch nothing else.
 METHODS: dict[type[Any], frozenset[str]] = {
-    list: frozenset({"append", "as_list", "copy", "extend", "index", "insert", "pop", "reverse"}),
-    tuple: frozenset({"as_list", "index"}),
+    list: frozenset(
+        {"append", "as_list", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort"}
+    ),
+    tuple: frozenset({"as_list", "count", "index"}),
     dict: frozenset({"copy", "get", "items", "keys", "pop", "setdefault", "update", "values"}),
-    str: frozenset({"endswith", "lower", "startswith", "upper"}),
+    set: frozenset({"add", "copy", "difference", "discard", "intersection", "issubset", "remove", "union", "update"}),
+    str: TEXT_METHODS,
     np.ndarray: frozenset({"astype", "copy", "flatten", "max", "mean", "min", "reshape", "sum", "tolist", "transpose"}),
     np.generic: frozenset({"astype", "item"}),
 }
@@ -85,11 +93,54 @@ class Library:
 
 
 @dataclass(frozen=True)
+class Unknown:
+    """A value that the code does not hold.
+
+    Attributes:
+        text: the expression that makes it.
+        place: `file:line:column`.
+        name: the name that it was given, or "".
+        reason: why it is not known.
+    """
+
+    text: str
+    place: str = ""
+    name: str = ""
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """What is not known, where, and what to do."""
+        what = f"{self.name} = {self.text}" if self.name else self.text
+        why = f" ({self.reason})" if self.reason else ""
+        where = f" at {self.place}" if self.place else ""
+        hint = f"; give it with --arg {self.name}=VALUE" if self.name else ""
+        return f"the code does not hold the value of `{what}`{where}{why}{hint}"
+
+
+class Scope(ChainMap[str, Any]):
+    """The names of a function, and those around it, innermost first."""
+
+    def __init__(self, own: MutableMapping[str, Any], around: Mapping[str, Any] | None = None) -> None:
+        outer = around.maps if isinstance(around, ChainMap) else [around] if around is not None else []
+        super().__init__(own, *outer)
+        self.elsewhere: dict[str, MutableMapping[str, Any]] = {}
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Bind a name here, or where `global` and `nonlocal` say."""
+        self.elsewhere.get(name, self.maps[0])[name] = value
+
+
+@dataclass(frozen=True)
 class Closure:
-    """A function of the code itself, with the names around it."""
+    """A function of the code itself, with the names around it.
+
+    Attributes:
+        defaults: of its arguments, as they were when it was defined; None where they are computed at each call.
+    """
 
     node: ast.Lambda | ast.FunctionDef
-    names: dict[str, Any] = field(repr=False, default_factory=dict)
+    names: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    defaults: Mapping[str, Any] | None = field(repr=False, default=None, compare=False)
 
     def parameters(self) -> list[str]:
         """Names of the arguments that may be given by position."""
@@ -98,6 +149,24 @@ class Closure:
 
 class LocatedError(UntranslatableError):
     """An error that says where in the code it is."""
+
+
+class RaisedError(LocatedError):
+    """An error that the code itself raises."""
+
+    kind = ""
+
+
+class LimitError(LocatedError):
+    """The code does more than is followed."""
+
+
+class LoopExit(Exception):  # noqa: N818 - not an error: the way out of a loop's body
+    """`break`, or `continue`."""
+
+    def __init__(self, whole: bool) -> None:
+        super().__init__()
+        self.whole = whole
 
 
 class Returned(Exception):  # noqa: N818 - not an error: the way out of a function
