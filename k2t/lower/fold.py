@@ -68,7 +68,8 @@ def fold_reshape(block: Block) -> None:
 
 def puts_back(reshape: Op, reduction: Op) -> bool:
     """Whether the reshape does nothing but put axes of size 1 where the reduction took some away."""
-    source, axes = reduction.args
+    source, given = reduction.args
+    axes = (given,) if isinstance(given, int) else given
     target = reshape.args[1:]
     if len(target) != source.rank:
         return False

@@ -1,0 +1,43 @@
+"""What random models have shown: each once was refused, wrong or a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import parity
+import pytest
+
+import k2t
+
+Build = Callable[[Any], Any]
+BUILDS: dict[str, Build] = {}
+
+
+def found(build: Build) -> Build:
+    """Registers a model under the name of its function."""
+    BUILDS[build.__name__] = build
+    return build
+
+
+@found
+def a_mean_over_steps_is_reshaped_to_steps_again(keras: Any) -> Any:
+    x = keras.Input((None, 2))
+    return keras.Model(x, keras.layers.Reshape((-1, 2))(keras.layers.GlobalAveragePooling1D()(x)))
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_found_models_have_parity(name: str, keras: Any, float64: None, tmp_path: Path) -> None:
+    model = BUILDS[name](keras)
+    parity.randomize(model)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    result = k2t.convert(path)
+    result.write(tmp_path / "net.py")
+    net = parity.load_net(tmp_path / "net.py").load()
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(0, 1, (3, *(7 if n is None else n for n in x.shape[1:]))) for x in model.inputs]
+    for got, want in zip(parity.run(net, result, inputs), parity.reference(model, inputs), strict=True):
+        parity.assert_close(got, want)
