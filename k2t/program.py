@@ -125,6 +125,21 @@ class Code:
     text: str
 
 
+@dataclass(frozen=True)
+class Initializer:
+    """The distribution from which Keras draws the first values of a variable.
+
+    Attributes:
+        kind: with these `values`:
+            variance_scaling (scale, mode, distribution), uniform (lowest, highest), normal and
+            truncated_normal (mean, standard deviation), orthogonal and identity (gain), constant (value),
+            forget_gate (an initializer): the same with ones in the second of four parts.
+    """
+
+    kind: str
+    values: tuple[Any, ...]
+
+
 @dataclass(eq=False)
 class Variable:
     """A variable of a Keras layer, as the layer creates it today.
@@ -135,6 +150,8 @@ class Variable:
         owner: names of the layers around it, outermost first.
         trainable: whether Keras trains it, the flags of all layers around it included.
         array: its values in the file; None until bound, and for code without weights.
+        initializer: None where it is not known.
+        fans: how many inputs and outputs Keras counts for its initializer.
     """
 
     name: str
@@ -144,6 +161,8 @@ class Variable:
     trainable: bool
     dtype: str = "float32"
     array: StoredArray | None = None
+    initializer: Initializer | None = None
+    fans: tuple[int, int] = (1, 1)
 
     @property
     def keras_name(self) -> str:

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "read": {"errors", "graph"},
     "rules": DATA | {"resampling"},
     "lower": DATA,
-    "emit": DATA | {"lower.names"},
+    "emit": DATA | {"lower.initial", "lower.names"},
     "verify": {"errors", "graph", "read", "resampling"},
     "pipeline": DATA | {"__version__", "read", "rules", "lower", "emit"},
     "cli": DATA | {"__version__", "check", "pipeline", "read", "rules", "verify"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,11 +10,13 @@ import libcst as cst
 
 from k2t.emit import syntax
 from k2t.emit.forward import Forward, Line, input_arguments
+from k2t.emit.initial import constant_of
 from k2t.emit.weights import entry
 from k2t.graph import map_structure
 from k2t.program import Block, Code, Module, Op, Parameter, Value, values
 
 LAST = ("F.softmax", "torch.sigmoid")
+FILLED = {None: "torch.zeros", 0.0: "torch.zeros", 1.0: "torch.ones"}
 RESET_STATES = '''
 def reset_states(self) -> None:
     """Zero what the stateful layers keep from one call to the next."""
@@ -48,8 +51,8 @@ class Written:
     places: tuple[Place, ...]
 
 
-def write_class(block: Block, summary: str, dtype: str = "float32") -> Written:
-    """The class for one block."""
+def write_class(block: Block, summary: str, finish: Sequence[str] = ()) -> Written:
+    """The class for one block; `finish` are the last statements of its constructor."""
     ops, last = split_last(block)
     results = last.args[0] if last else block.outputs
     forward = Forward(block, ops, results)
@@ -57,7 +60,7 @@ def write_class(block: Block, summary: str, dtype: str = "float32") -> Written:
     result = map_structure(forward.value, results)
     lines = typed(lines, result, input_arguments(block))
     body = [line.node for line in lines]
-    functions = [constructor(block, dtype)]
+    functions = [constructor(block, finish)]
     if last is None:
         functions.append(
             function("forward", block, [*body, *return_lines(result, body, results)], annotation(block.outputs))
@@ -179,15 +182,14 @@ def buffer_types(block: Block) -> list[cst.SimpleStatementLine]:
     ]
 
 
-def constructor(block: Block, dtype: str) -> cst.FunctionDef:
-    """`__init__`: submodules and parameters, in the order of use."""
+def constructor(block: Block, finish: Sequence[str]) -> cst.FunctionDef:
+    """`__init__`: submodules and parameters, in the order of use, then the statements `finish`."""
     body: list[Any] = [syntax.expression(cst.parse_expression("super().__init__()"))]
     for module in block.modules():
         body.append(syntax.assign(syntax.dotted(f"self.{module.name}"), construct(module)))  # type: ignore[arg-type]
     body += [parameter(item) for item in block.parameters()]
     body += freeze(block)
-    if dtype != "float32":
-        body.append(syntax.expression(cst.parse_expression(f"self.to(torch.{dtype})")))
+    body += [syntax.expression(cst.parse_expression(text)) for text in finish]
     return cst.FunctionDef(
         cst.Name("__init__"),
         cst.Parameters([cst.Param(cst.Name("self"))]),
@@ -222,13 +224,16 @@ def parameter(item: Parameter) -> cst.SimpleStatementLine:
     sizes = [syntax.literal(size) for size in item.shape] or [syntax.tuple_of([])]
     stored = entry(item.name, item.weight).dtype
     options = {} if "float" in stored else {"dtype": syntax.dotted(f"torch.{stored}")}
-    zeros = syntax.call(syntax.dotted("torch.zeros"), sizes, options)
+    start = constant_of(item.weight)
+    if start not in (None, 0, 1):
+        sizes = [syntax.tuple_of(sizes) if item.shape else sizes[0], syntax.literal(start)]
+    made = syntax.call(syntax.dotted(FILLED.get(start, "torch.full")), sizes, options)
     if item.weight.buffer:
         return syntax.expression(
-            syntax.call(syntax.dotted("self.register_buffer"), [syntax.literal(item.name), zeros], {})
+            syntax.call(syntax.dotted("self.register_buffer"), [syntax.literal(item.name), made], {})
         )
-    made = syntax.call(syntax.dotted("nn.Parameter"), [zeros], {})
-    return syntax.assign(syntax.dotted(f"self.{item.name}"), made)  # type: ignore[arg-type]
+    value = syntax.call(syntax.dotted("nn.Parameter"), [made], {})
+    return syntax.assign(syntax.dotted(f"self.{item.name}"), value)  # type: ignore[arg-type]
 
 
 def freeze(block: Block) -> list[cst.SimpleStatementLine]:

@@ -28,6 +28,21 @@ def library() -> dict[str, tuple[str, frozenset[str]]]:
     return found
 
 
+@cache
+def parents() -> dict[str, str]:
+    """Name of each class of the helpers -> the class from which it is derived, as it is written."""
+    nodes = [node for path in sorted(FOLDER.glob("*.py")) for node in ast.parse(path.read_text()).body]
+    return {node.name: ast.unparse(node.bases[0]) for node in nodes if isinstance(node, ast.ClassDef) and node.bases}
+
+
+def bases(name: str) -> list[str]:
+    """A class and those from which it is derived, as far as helpers go: `Conv2dSame`, `nn.Conv2d`."""
+    found = [name]
+    while found[-1] in parents():
+        found.append(parents()[found[-1]])
+    return found
+
+
 def defined(node: ast.stmt) -> str:
     """The name that a top-level statement defines, or ""."""
     if isinstance(node, ast.ClassDef | ast.FunctionDef):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import libcst as cst
 from k2t.emit.classes import Place, write_class
 from k2t.emit.copied import copied
 from k2t.emit.forward import input_arguments
+from k2t.emit.initial import init_weights
 from k2t.emit.syntax import docstring, render
 from k2t.errors import K2TError
 from k2t.program import Block, Code, Module, Op, Value, leaves, values
@@ -57,11 +59,13 @@ def write_file(blocks: Sequence[Block], header: Header, dtype: str = "float32") 
         K2TError: the formatter refused the text, which is a bug of k2t.
     """
     main = blocks[-1]
-    written = [write_class(block, summary(block), dtype if block is main else "float32") for block in blocks]
-    helpers, helper_names = copied(helper_targets(blocks))
+    start = init_weights(blocks)
+    finish = ["self.apply(init_weights)"] * bool(start) + [f"self.to(torch.{dtype})"] * (dtype != "float32")
+    written = [write_class(block, summary(block), finish if block is main else ()) for block in blocks]
+    helpers, helper_names = copied(helper_targets(blocks) | ({"variance_scaling_"} & set(re.findall(r"\w+", start))))
     module = cst.Module([item.node for item in written])
     classes = module.code
-    body = "\n\n\n".join([*helpers, classes, LOAD.format(name=main.name)])
+    body = "\n\n\n".join(filter(None, [*helpers, classes, start, LOAD.format(name=main.name)]))
     text = f"{imports(body, helper_names)}\n\n{body}"
     formatted = format_code(text)
     digest = hashlib.sha256(formatted.encode()).hexdigest()

@@ -53,12 +53,18 @@ class Builder:
         return None if self.parts.varies else size
 
     def variable(
-        self, name: str, shape: tuple[int, ...], trainable: bool = True, fans: tuple[int, int] | None = None
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        trainable: bool = True,
+        fans: tuple[int, int] | None = None,
+        cell: Layer | None = None,
     ) -> Variable:
         """Declare the layer's next variable, as Keras creates it: its name, with the sub-layer's (`cell/kernel`).
 
         Args:
             fans: inputs and outputs that its initializer counts, where they are not those of the shape.
+            cell: the layer inside this one whose options name its initializer.
         """
         if name not in self.parts.declared:
             group, _, _ = name.rpartition("/")
@@ -71,7 +77,7 @@ class Builder:
                 shape,
                 trainable and self.parts.trainable,
                 self.layer.dtype,
-                initializer=of_variable(self.layer, name),
+                initializer=of_variable(cell or self.layer, name),
                 fans=fans or fans_of(shape),
             )
             self.parts.declared[name] = variable

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from k2t.graph import Array
+from k2t.graph import Array, Layer
 from k2t.program import Module, Value, Weight
 from k2t.rules.base import size
 from k2t.rules.builder import Builder
@@ -27,6 +27,7 @@ class Cell:
         kind: RNN, LSTM or GRU, as PyTorch names the layer.
         path: where its variables are below the layer.
         reset_after: whether a GRU's reset gate acts after the multiplication, as PyTorch's does.
+        layer: the cell inside RNN, None where the layer itself says how its variables start.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Cell:
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     reset_after: bool = True
+    layer: Layer | None = None
 
     @property
     def states(self) -> int:
@@ -61,8 +63,8 @@ class Cell:
         PyTorch adds two biases. Where Keras has one, the other is a constant zero.
         """
         gates = len(GATES[self.kind])
-        kernel = b.variable(f"{self.path}/kernel", (features, gates * self.units))
-        recurrent = b.variable(f"{self.path}/recurrent_kernel", (self.units, gates * self.units))
+        kernel = b.variable(f"{self.path}/kernel", (features, gates * self.units), cell=self.layer)
+        recurrent = b.variable(f"{self.path}/recurrent_kernel", (self.units, gates * self.units), cell=self.layer)
         found: dict[str, Weight | None] = {
             f"weight_ih{suffix}": b.weight(kernel, transform=self.turned),
             f"weight_hh{suffix}": b.weight(recurrent, transform=self.turned),
@@ -71,7 +73,7 @@ class Cell:
             return found
         two = self.kind == "GRU" and self.reset_after
         length = gates * self.units
-        bias = b.variable(f"{self.path}/bias", (2, length) if two else (length,))
+        bias = b.variable(f"{self.path}/bias", (2, length) if two else (length,), cell=self.layer)
         first: Callable[..., Array] = (lambda array: self.ordered(array[0])) if two else self.ordered
         zero = Weight((), partial(np.zeros, length, np.float32), trainable=False)
         found[f"bias_ih{suffix}"] = b.weight(bias, transform=first)

@@ -51,6 +51,13 @@ class Product:
         parts = self.summed, self.new
         return same and all(parts) and not self.right and sorted(self.kernel) == sorted("".join(parts))
 
+    @property
+    def fans(self) -> tuple[int, int]:
+        """What the kernel's initializer counts as inputs, and as outputs."""
+        outputs = "".join(letter for letter in self.kernel if letter in self.outputs)
+        inputs = "".join(letter for letter in self.kernel if letter not in self.outputs)
+        return prod(self.shape(inputs)), prod(self.shape(outputs))
+
     def shape(self, letters: str) -> tuple[int, ...]:
         """Sizes of these letters, which must be known."""
         if unknown := [letter for letter in letters if self.sizes.get(letter) is None]:
@@ -120,7 +127,7 @@ def linear(b: Builder, x: Value, product: Product, use_bias: bool) -> Value:
     """nn.Linear, with several axes as one before and after it."""
     summed, new = product.shape(product.summed), product.shape(product.new)
     order = [product.kernel.index(letter) for letter in product.new + product.summed]
-    kernel = b.variable("kernel", product.shape(product.kernel))
+    kernel = b.variable("kernel", product.shape(product.kernel), fans=product.fans)
     bias = b.variable("bias", new) if use_bias else None
 
     def turned(array: Array) -> Array:
@@ -142,7 +149,7 @@ def linear(b: Builder, x: Value, product: Product, use_bias: bool) -> Value:
 
 def general(b: Builder, x: Value, product: Product, equation: str, bias_axes: str | None) -> Value:
     """torch.einsum with a parameter."""
-    kernel = b.parameter("kernel", b.variable("kernel", product.shape(product.kernel)))
+    kernel = b.parameter("kernel", b.variable("kernel", product.shape(product.kernel), fans=product.fans))
     elided = x.shape[: product.left], x.shape[x.rank - product.right :]
     shape = (*elided[0], *(product.sizes[letter] for letter in product.outputs), *elided[1])
     y = b.call("torch.einsum", equation.replace(" ", ""), x, kernel, shape=shape, layout="keras")

@@ -72,7 +72,9 @@ def projections(b: Builder, inputs: tuple[Value, Value, Value], heads: Heads) ->
         del shapes["gate"]
     made: Projections = {}
     for name, shape in shapes.items():
-        kernel = b.variable(f"{name}_dense/kernel", shape)
+        summed = 2 if name == "output" else 1
+        fans = prod(shape[:summed]), prod(shape[summed:])
+        kernel = b.variable(f"{name}_dense/kernel", shape, fans=fans)
         bias_shape = heads.outputs if name == "output" else shape[1:]
         made[name] = kernel, b.variable(f"{name}_dense/bias", bias_shape) if heads.bias else None
     return made

@@ -245,7 +245,7 @@ def cells_of(layer: Layer, path: str) -> tuple[Cell, ...]:
     except UntranslatableError as error:
         raise UntranslatableError(f"its cell {layer.name} ({layer.kind}): {error}") from error
     if isinstance(made, Cell):
-        return (replace(made, path=path),)
+        return (replace(made, path=path, layer=layer),)
     return tuple(cell for inner in made for cell in cells_of(inner, f"{path}/{inner.path}"))
 
 
