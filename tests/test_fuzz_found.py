@@ -28,11 +28,30 @@ def a_mean_over_steps_is_reshaped_to_steps_again(keras: Any) -> Any:
     return keras.Model(x, keras.layers.Reshape((-1, 2))(keras.layers.GlobalAveragePooling1D()(x)))
 
 
+@found
+def a_pipeline(keras: Any) -> Any:
+    x = keras.Input((4, 3))
+    return keras.Model(x, keras.layers.Pipeline([keras.layers.Rescaling(2.0), keras.layers.Dense(2)])(x))
+
+
+@found
+def numbers_put_into_bins(keras: Any) -> Any:
+    x = keras.Input((4,))
+    return keras.Model(x, keras.layers.Discretization([-0.5, 0.0, 0.7], output_mode="one_hot")(x))
+
+
+@found
+def the_function_relu(keras: Any) -> Any:
+    x = keras.Input((4, 3))
+    return keras.Model(x, keras.activations.relu(x, negative_slope=0.1, max_value=1.0))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", BUILDS)
-def test_found_models_have_parity(name: str, keras: Any, float64: None, tmp_path: Path) -> None:
+def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:
     model = BUILDS[name](keras)
     parity.randomize(model)
-    path = tmp_path / "model.keras"
+    path = tmp_path / f"model{suffix}"
     model.save(path)
     result = k2t.convert(path)
     result.write(tmp_path / "net.py")

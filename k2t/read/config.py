@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k2t.errors import ReadError
@@ -34,11 +34,14 @@ class Model:
     Attributes:
         layers: every layer of the configuration, called or not, in its order.
         aliases: archive path of a layer that a model before has, too -> where the archive keeps it.
+        slots: of each model, nested ones included, its layers as checkpoints number them, None for an input;
+            the outermost model is "".
     """
 
     graph: Graph
     layers: tuple[Layer, ...]
-    aliases: dict[str, str]
+    aliases: dict[str, str] = field(default_factory=dict)
+    slots: dict[Layer | str, tuple[Layer | None, ...]] = field(default_factory=dict)
 
 
 def read_model(entry: Any, era: Era) -> Model:
@@ -57,14 +60,15 @@ def read_model(entry: Any, era: Era) -> Model:
         sizes = build.get("input_shape") if isinstance(build, dict) else None
         given = Input(f"{layer.name}_input", shape(sizes, layer.name) if sizes else ())
         call = Call(layer.name, layer, (Ref(given.name),))
-        return Model(Graph(layer.name, (given,), (call,), Ref(call.name)), (layer,), {})
+        return Model(Graph(layer.name, (given,), (call,), Ref(call.name)), (layer,))
     model = reader.model(entry, "the model")
     layers = reader.origins[model].members
     if not model.trainable:
         for layer in layers:
             layer.trainable = False
     graph = model.graph or Graph(model.name, (), (), ())
-    return Model(graph, layers, reader.locate(layers, "layers"))
+    slots: dict[Layer | str, tuple[Layer | None, ...]] = {own: origin.slots for own, origin in reader.origins.items()}
+    return Model(graph, layers, reader.locate(layers, "layers"), slots | {"": slots[model]})
 
 
 def is_model(entry: Entry) -> bool:
@@ -86,8 +90,10 @@ def kind_of(entry: Entry) -> str:
     return f"ops.{kind}" if "ops" in module.split(".") else str(kind)
 
 
-# Layers of Keras 3 whose configuration does not say whether they are trainable.
-SHORT_CONFIGS = frozenset({"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "HashedCrossing"})
+# Layers of Keras 3 whose configuration does not say whether they are trainable; ReLU is keras.activations.relu, too.
+SHORT_CONFIGS = frozenset(
+    {"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Discretization", "HashedCrossing", "Pipeline", "ReLU"}
+)
 # Layers that are exported under another name than their class's, after which an archive names their folder.
 CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
@@ -105,11 +111,13 @@ class _Origin:
         class_name: as it was when the file was written.
         identity: a number that is the same wherever the same object appears, or None.
         members: of a model, its layers.
+        slots: see `Model.slots`.
     """
 
     class_name: str
     identity: Any
     members: tuple[Layer, ...] = ()
+    slots: tuple[Layer | None, ...] = ()
 
 
 class _Reader:
@@ -170,13 +178,17 @@ class _Reader:
         entries = [expect(item, dict, name) for item in config["layers"]]
         for item in entries:
             expect(item.get("class_name"), str, f"a layer of {name}")
+        slots: tuple[Layer | None, ...]
         if "output_layers" in config:
             graph, layers = self.functional(name, config, entries)
+            named = {layer.name: layer for layer in layers}
+            slots = tuple(named.get(item["name"]) for item in entries)
         else:
             graph, layers = self.sequential(name, entry, entries)
+            slots = layers
         options = {key: plain(value) for key, value in config.items() if key not in MODEL_OPTIONS}
         model = Layer(name, kind_of(entry), options, "float32", bool(config.get("trainable", True)), graph)
-        self.origins[model] = _Origin(entry["class_name"], entry.get("shared_object_id"), layers)
+        self.origins[model] = _Origin(entry["class_name"], entry.get("shared_object_id"), layers, slots)
         return model
 
     def functional(self, name: str, config: Entry, entries: list[Entry]) -> tuple[Graph, tuple[Layer, ...]]:
