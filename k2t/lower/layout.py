@@ -16,26 +16,28 @@ from k2t.lower.rewrite import Order, Rewriter, border, sizes_only
 from k2t.program import Axes, Block, Op, Parameter, Value, leaves, values
 
 
-def decide(block: Block, boundary: str) -> None:
+def decide(block: Block, boundary: str, first_ranks: frozenset[int] = frozenset()) -> None:
     """Choose an order for every tensor of `block`, insert the permutes, write axes as numbers.
 
     Args:
         block: changed in place; the blocks that it calls must have been decided before.
-        boundary: `torch` leaves inputs and outputs free, `keras` keeps Keras's order there.
+        boundary: `torch` leaves inputs and outputs free, `keras` keeps Keras's order there, `first` has those of
+            `first_ranks` axes channels first and the others in Keras's order.
     """
     labels = Labels()
     keras = labels.new(False)
     first = labels.new(True)
     for value in block.inputs:
-        labels.makes[value] = labels.new(False if boundary == "keras" or value.rank <= 2 else None)
+        free = boundary == "torch" and value.rank > 2
+        labels.makes[value] = labels.new(None if free else value.rank in first_ranks)
         if value.rank == 4:
             labels.prefers.add(labels.makes[value])
     for number, op in enumerate(block.ops):
         constrain(labels, number, op, keras, first)
     spread_frames(labels, block)
     flatten_only_into_linear(labels, block)
-    chosen = solve(labels, block, boundary)
-    Rewriter(block, labels, chosen).run(boundary)
+    chosen = solve(labels, block, boundary, first_ranks)
+    Rewriter(block, labels, chosen).run(boundary, first_ranks)
 
 
 def constrain(labels: Labels, number: int, op: Op, keras: int, first: int) -> None:
@@ -161,15 +163,15 @@ def join_features(labels: Labels, flat: dict[Value, Shape], reading: Reading) ->
         labels.join(node, labels.new(False))
 
 
-def solve(labels: Labels, block: Block, boundary: str) -> dict[int, bool]:
+def solve(labels: Labels, block: Block, boundary: str, first_ranks: frozenset[int]) -> dict[int, bool]:
     """The label of every node."""
     readers: dict[Value, set[int]] = defaultdict(set)
     for (_, value), node in labels.reads.items():
         if value.rank > 2:
             readers[value].add(labels.find(node))
-    if boundary == "keras":
+    if boundary != "torch":
         for value in values(block.outputs):
-            readers[value].add(labels.find(labels.new(False)))
+            readers[value].add(labels.find(labels.new(value.rank in first_ranks)))
     edges: list[Edge] = [(labels.find(labels.makes[value]), tuple(sorted(nodes))) for value, nodes in readers.items()]
     prefers = {labels.find(node) for node in labels.prefers}
     roots = {labels.find(node) for node in range(len(labels.parent))}

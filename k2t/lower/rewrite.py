@@ -54,15 +54,15 @@ class Rewriter:
         position = 2 if value in self.labels.frames and layout != "first" else 1
         return (*range(position), value.rank - 1, *range(position, value.rank - 1))
 
-    def run(self, boundary: str) -> None:
-        """Rewrite the whole block in place; `boundary` as for `decide`."""
+    def run(self, boundary: str, first_ranks: frozenset[int]) -> None:
+        """Rewrite the whole block in place; the arguments as for `decide`."""
         for value in self.block.inputs:
             self.order[value] = self.wanted(value, self.labels.makes[value])
         for number, op in enumerate(self.block.ops):
             self.rewrite(number, op)
-        if boundary == "keras":
+        if boundary != "torch":
             self.block.outputs = map_structure(
-                lambda value: self.permuted(value, tuple(range(value.rank))), self.block.outputs
+                lambda value: self.permuted(value, order_of(value.rank, value.rank in first_ranks)), self.block.outputs
             )
         self.block.ops = self.ops
         self.block.layouts = self.order
@@ -127,6 +127,11 @@ class Rewriter:
             self.flat[made] = self.flat[source]
         elif source in self.flat and op.layout == "linear" and isinstance(op.target, Module):
             absorb(op.target, *self.flat[source])
+
+
+def order_of(rank: int, first: bool) -> Order:
+    """Channels first, or Keras's order."""
+    return (0, rank - 1, *range(1, rank - 1)) if first and rank > 2 else tuple(range(rank))
 
 
 def border(op: Op) -> dict[Value, Order]:

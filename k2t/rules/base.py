@@ -15,6 +15,7 @@ from typing import Any
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer
 from k2t.program import Value
+from k2t.symbols import number
 
 # These say how training starts or is penalised, nothing about what the layer computes.
 TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
@@ -140,10 +141,10 @@ def broadcast(*shapes: tuple[int | None, ...]) -> tuple[int | None, ...]:
     aligned = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
     result: list[int | None] = []
     for sizes in zip(*aligned, strict=True):
-        known = {size for size in sizes if size not in (1, None)}
-        if len(known) > 1:
+        known = [size for size in sizes if size not in (1, None)]
+        if any(number(size) != number(known[0]) for size in known):
             raise UntranslatableError(f"shapes {shapes} do not broadcast")
-        result.append(known.pop() if known else None if None in sizes else 1)
+        result.append(known[0] if known else None if None in sizes else 1)
     return tuple(result)
 
 

@@ -15,6 +15,7 @@ from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variabl
 from k2t.rules.base import CUSTOM, REFUSED, RULES, Rule, broadcast
 from k2t.rules.initializers import fans_of, of_variable
 from k2t.rules.parts import Parts
+from k2t.symbols import is_symbolic
 
 # The reader's prefix for a recorded operation: `ops.ExpandDims`.
 OPERATION = "ops."
@@ -50,7 +51,7 @@ class Builder:
 
     def fixed(self, size: int | None) -> int | None:
         """`size` where every call of the layer sees it, None where it may differ from call to call."""
-        return None if self.parts.varies else size
+        return None if self.parts.varies or is_symbolic(size) else size
 
     def variable(
         self,

@@ -12,6 +12,7 @@ from k2t.rules.activations import activate
 from k2t.rules.base import example, require, rule, size
 from k2t.rules.builder import Builder
 from k2t.rules.padding import FIXED, output_size, padding_of, plain, to_tuple
+from k2t.symbols import is_symbolic
 
 
 class Geometry:
@@ -93,6 +94,10 @@ def padded(b: Builder, x: Value, geometry: Geometry, moves: Window) -> tuple[str
     """How a convolution pads: the class, its options, and its input, padded where neither does."""
     require(moves.padding, ("same", *FIXED), "padding")
     sizes = tuple(b.fixed(n) for n in geometry.sizes(x))
+    if moves.padding == "same" and is_symbolic(*moves.kernel_size, *moves.strides, *moves.dilation):
+        if set(moves.strides) == {1}:
+            return f"nn.Conv{geometry.rank}d", {"padding": "same"}, x
+        return f"Conv{geometry.rank}dSame", {}, x
     needed = padding_of(moves.padding, sizes, moves.kernel_size, moves.strides, moves.dilation)
     if needed.pairs is None:
         return f"Conv{geometry.rank}dSame", {}, x

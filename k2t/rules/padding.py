@@ -13,7 +13,9 @@ Pair = tuple[int, int]
 
 def to_tuple(value: Any, rank: int) -> tuple[int, ...]:
     """An option that is one number for all spatial axes or a list of them."""
-    return (int(value),) * rank if isinstance(value, int) else tuple(int(item) for item in value)
+    if isinstance(value, int):
+        return (value,) * rank
+    return tuple(item if isinstance(item, int) else int(item) for item in value)
 
 
 def same_total(size: int | None, kernel: int, stride: int, dilation: int = 1) -> int | None:
