@@ -58,6 +58,9 @@ def run(net: Any, result: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
 
     tensors = []
     for array, info in zip(inputs, result.inputs, strict=True):
+        if array.dtype == object:
+            tensors.append(array.tolist())
+            continue
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         tensors.append(tensor.permute(info.permute) if info.permute else tensor)
     with torch.no_grad():
@@ -68,16 +71,24 @@ def run(net: Any, result: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
     assert len(outputs) == len(result.outputs)
     arrays = []
     for tensor, info in zip(outputs, result.outputs, strict=True):
+        if info.dtype == "string":
+            arrays.append(np.array(tensor, object))
+            continue
         order = [info.permute.index(axis) for axis in range(tensor.ndim)] if info.permute else range(tensor.ndim)
         arrays.append(tensor.permute(tuple(order)).numpy())
     return arrays
 
 
+def as_text(word: Any) -> str:
+    """TensorFlow's strings are bytes."""
+    return word.decode() if isinstance(word, bytes) else str(word)
+
+
 def assert_close(got: np.ndarray, want: np.ndarray) -> None:
     """Within 1e-9 of the scale of `want`, shape and NaNs included."""
     assert got.shape == want.shape
-    if want.dtype.kind in "biu":
-        np.testing.assert_array_equal(got, want)
+    if want.dtype.kind in "biuO":
+        np.testing.assert_array_equal(got, np.vectorize(as_text)(want) if want.dtype == object else want)
         return
     scale = max(float(np.nanmax(np.abs(want), initial=0)), 1e-30)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
@@ -93,6 +104,8 @@ def shapes_of(example: Example, size: int) -> list[tuple[int, ...]]:
 def inputs_of(example: Example, size: int, batch: int) -> list[np.ndarray]:
     """Random inputs for an example."""
     rng = np.random.default_rng(size + batch)
+    if example.words:
+        return [rng.choice(np.array(example.words, object), (batch, *s)) for s in shapes_of(example, size)]
     if example.integers:
         return [rng.integers(0, example.integers, (batch, *s)).astype("int32") for s in shapes_of(example, size)]
     arrays = [rng.normal(0, 1, (batch, *s)) for s in shapes_of(example, size)]
@@ -107,7 +120,7 @@ def inputs_of(example: Example, size: int, batch: int) -> list[np.ndarray]:
 
 def build(keras: Any, kind: str, example: Example) -> Any:
     """A Keras model with one layer of the example's configuration; wrapped layers are given as (kind, options)."""
-    dtype = "int32" if example.integers else "float64"
+    dtype = "string" if example.words else "int32" if example.integers else "float64"
     inputs = [keras.Input(shape, dtype=dtype, name=f"in{i}") for i, shape in enumerate(example.shapes)]
     count = len(inputs) - example.states
     tensors = [keras.layers.Masking()(x) for x in inputs[:count]] if example.mask else inputs[:count]

@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from k2t.emit import syntax
-from k2t.emit.forward import Forward, Line, input_arguments
+from k2t.emit.forward import Forward, Line, input_arguments, type_of
 from k2t.emit.initial import constant_of
 from k2t.emit.weights import entry
 from k2t.graph import map_structure
@@ -156,14 +156,15 @@ def annotation(outputs: Any) -> str:
     """The return type of `forward`."""
     if isinstance(outputs, dict):
         return "dict[str, Tensor]"
-    count = len(list(values(outputs)))
-    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+    types = [type_of(value) for value in values(outputs)]
+    return types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
 
 
 def function(name: str, block: Block, body: list[Any], result: str) -> cst.FunctionDef:
     """A method that takes the inputs of the block."""
     parameters = [cst.Param(cst.Name("self"))] + [
-        cst.Param(cst.Name(argument), cst.Annotation(cst.Name("Tensor"))) for argument in input_arguments(block)
+        cst.Param(cst.Name(argument), cst.Annotation(cst.parse_expression(type_of(value))))
+        for argument, value in zip(input_arguments(block), block.inputs, strict=True)
     ]
     return cst.FunctionDef(
         cst.Name(name),

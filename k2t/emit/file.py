@@ -12,7 +12,7 @@ from functools import cache
 import libcst as cst
 
 from k2t.emit.classes import Place, write_class
-from k2t.emit.copied import copied
+from k2t.emit.copied import copied, library
 from k2t.emit.forward import input_arguments
 from k2t.emit.initial import init_weights
 from k2t.emit.syntax import docstring, render
@@ -113,18 +113,19 @@ def helper_targets(blocks: Sequence[Block]) -> set[str]:
     names = {target for target in targets if isinstance(target, str) and target.isidentifier()}
     calls: list[Op | Module] = [*ops, *modules]
     codes = (leaf for call in calls for leaf in leaves((call.args, call.kwargs)))
-    names |= {leaf.text for leaf in codes if isinstance(leaf, Code) and leaf.text.isidentifier()}
+    called = {leaf.text.partition("(")[0] for leaf in codes if isinstance(leaf, Code)}
+    names |= called & library().keys()
     return names
 
 
 def imports(body: str, helper_names: set[str]) -> str:
     """The imports that the text needs, in the formatter's order."""
-    plain = [name for name in ("math",) if f"{name}." in body]
+    plain = [name for name in ("math", "struct") if f"{name}." in body]
     lines = ["from __future__ import annotations", ""]
     lines += [f"import {name}" for name in plain]
     lines += ["from collections.abc import Callable"] if "Callable[" in body else []
     lines += ["from pathlib import Path"]
-    lines += ["from typing import Any"] if ": Any" in body else []
+    lines += ["from typing import Any"] if any(f"{mark}Any" in body for mark in (": ", "> ", ", ", "[")) else []
     lines += [""]
     lines += ["import torch"] if "torch." in body.replace("safetensors.torch", "") else []
     lines += ["from safetensors.torch import load_model", "from torch import Tensor, nn"]

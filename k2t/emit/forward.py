@@ -16,6 +16,7 @@ from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value,
 # A value used this many operations later gets a name of its own, others are called like this.
 FAR = 12
 SHORT = ("x", "y", "z")
+OWN_NAMES = {"bool": ("mask",), "string": ("words",)}
 WIDTH = 76
 DEPTH = 3
 
@@ -62,8 +63,9 @@ class Forward:
         arguments = input_arguments(block)
         self.names.update(zip(block.inputs, arguments, strict=True))
         self.until = {name: self.last.get(value, -1) for value, name in self.names.items()}
-        self.common = dict.fromkeys((*SHORT, *arguments))
-        self.namespace = Namespace(globals_of(block) | self.common.keys())
+        tensors = [name for value, name in zip(block.inputs, arguments, strict=True) if value.dtype != "string"]
+        self.common = dict.fromkeys((*SHORT, *tensors))
+        self.namespace = Namespace({*globals_of(block), *SHORT, *arguments})
 
     def write(self) -> list[Line]:
         """All statements, without the return."""
@@ -126,7 +128,7 @@ class Forward:
         far = self.last[value] - number > FAR and self.uses[value] > 1
         ends = [name for name in reads if name in self.common]
         usual = (*ends, *SHORT) if len(ends) == 1 else (*SHORT, *ends)
-        wishes = ("mask",) if value.dtype == "bool" else () if far else usual
+        wishes = OWN_NAMES.get(value.dtype) or (() if far else usual)
         name = next((wish for wish in wishes if self.until.get(wish, -1) <= number), None)
         name = name or self.namespace.claim(identifier(value.layer.partition("#")[0], "skip"))
         self.until[name] = self.last[value]
@@ -220,9 +222,14 @@ def globals_of(block: Block) -> set[str]:
     return names.union(*(re.findall(r"\w+", code.text) for code in codes))
 
 
+def type_of(value: Value) -> str:
+    """`Tensor`; for text, lists nested as deep as it has axes."""
+    return "Tensor" if value.dtype != "string" else "list[" * value.rank + "str" + "]" * value.rank
+
+
 def input_arguments(block: Block) -> list[str]:
     """Names of the arguments of `forward`: `x` for the only one, else after the Keras inputs."""
     if len(block.inputs) == 1:
-        return ["x"]
+        return ["text" if block.inputs[0].dtype == "string" else "x"]
     names = Namespace(globals_of(block))
     return [names.claim(identifier(name, "x")) for name in block.input_names]

@@ -15,6 +15,7 @@ from typing import Any
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer
 from k2t.program import Value
+from k2t.rules.options import fits
 from k2t.symbols import number
 
 # These say how training starts or is penalised, nothing about what the layer computes.
@@ -29,6 +30,7 @@ class Example:
         shapes: shape of each input in Keras's order without the batch axis; None is tested with several sizes.
         options: arguments of the Keras constructor.
         integers: for integer inputs, the number of values; 0 for real inputs.
+        words: for inputs of strings, those that they hold.
         mask: whether the inputs carry a mask (made by a Masking layer in front).
         calls: further keyword arguments of the Keras call.
         states: how many of the inputs, the last ones, are first states of a recurrent layer.
@@ -44,6 +46,7 @@ class Example:
     states: int = 0
     refuses: str = ""
     name: str = ""
+    words: tuple[str, ...] = ()
 
 
 def example(*shapes: tuple[int | None, ...], **options: Any) -> Example:
@@ -61,6 +64,8 @@ class Rule:
         masking: whether the mask of the first input goes on to the output (`supports_masking` in Keras)
             when the rule sets none itself.
         options: option -> today's default, `inspect.Parameter.empty` where there is none.
+        kinds: option -> its annotation.
+        text: whether its inputs may be strings.
     """
 
     kind: str
@@ -68,6 +73,8 @@ class Rule:
     examples: tuple[Example, ...]
     masking: bool
     options: dict[str, Any]
+    kinds: dict[str, Any] = field(default_factory=dict)
+    text: bool = False
 
     @property
     def summary(self) -> str:
@@ -78,7 +85,7 @@ class Rule:
         """The options of `layer` as keyword arguments for `function`.
 
         Raises:
-            UntranslatableError: an option is unknown, or a required one is missing.
+            UntranslatableError: an option is unknown, of the wrong kind, or a required one is missing.
         """
         given = {key: value for key, value in layer.options.items() if not key.endswith(TRAINING_SUFFIXES)}
         if unknown := sorted(given.keys() - self.options.keys()):
@@ -87,6 +94,9 @@ class Rule:
         required = {key for key, default in self.options.items() if default is inspect.Parameter.empty}
         if missing := sorted(required - given.keys()):
             raise UntranslatableError(f"option {', '.join(missing)} is missing")
+        if wrong := sorted(key for key, value in given.items() if not fits(value, self.kinds.get(key))):
+            listed = ", ".join(f"{key}={given[key]!r} is no {self.kinds[key]}" for key in wrong)
+            raise UntranslatableError(f"option {listed}")
         return given
 
 
@@ -111,20 +121,18 @@ CUSTOM: ContextVar[Custom] = ContextVar("CUSTOM", default=Custom())  # noqa: B03
 
 
 def rule(
-    *kinds: str, examples: Sequence[Example] = (), masking: bool = False
+    *names: str, examples: Sequence[Example] = (), masking: bool = False, text: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function as the rule for the Keras classes `kinds`."""
+    """Register a function as the rule for the Keras classes `names`."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        options = {
-            name: parameter.default
-            for name, parameter in inspect.signature(function).parameters.items()
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        }
-        for kind in kinds:
+        named = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        options = {parameter.name: parameter.default for parameter in named}
+        kinds = {parameter.name: parameter.annotation for parameter in named}
+        for kind in names:
             if kind in RULES and RULES[kind].function.__module__.startswith("k2t."):
                 raise ValueError(f"{kind} has a rule already: {RULES[kind].function.__qualname__}")
-            RULES[kind] = Rule(kind, function, tuple(examples), masking, options)
+            RULES[kind] = Rule(kind, function, tuple(examples), masking, options, kinds, text)
         return function
 
     return register

@@ -201,13 +201,22 @@ def apply_layer(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> A
     calls = {key: value for key, value in calls.items() if value is not None}
     b.parts.called(tuple(leaf.shape for leaf in leaves(inputs) if isinstance(leaf, Value)))
     if is_operation(b.layer):
+        refuse_text(inputs)
         return apply_operation(b, inputs, calls)
     if b.layer.graph is not None:
         with given_masks(inputs, calls.pop("mask", None)):
             return apply_graph(b, b.layer.graph, inputs)
     rule = find_rule(b.layer)
+    if not rule.text:
+        refuse_text(inputs)
     with given_masks(inputs, None if "mask" in rule.options else calls.pop("mask", None)):
         return apply_rule(b, rule, inputs, calls)
+
+
+def refuse_text(inputs: tuple[Any, ...]) -> None:
+    """Refuse strings, which only some layers take."""
+    if any(value.dtype == "string" for value in values(inputs)):
+        raise UntranslatableError("takes strings, which are no tensors in PyTorch; do that part before the network")
 
 
 @contextmanager

@@ -23,7 +23,14 @@ def discretize(x: Tensor, boundaries: Tensor) -> Tensor:
     return torch.bucketize(x.to(boundaries.dtype), boundaries, right=True)
 
 
-def look_up(x: Tensor, vocabulary: Tensor, start: int, missing: int) -> Tensor:
+def look_up(x: Tensor, vocabulary: Tensor, start: int, missing: int | Tensor) -> Tensor:
     """`start` plus the place of `x` in the vocabulary; `missing` where it is not in it."""
     found = x[..., None] == vocabulary
     return torch.where(found.any(-1), found.to(torch.uint8).argmax(-1) + start, missing)
+
+
+def at_place(x: Tensor, vocabulary: Tensor, start: int, missing: int) -> Tensor:
+    """What the vocabulary, which begins at place `start`, has at place `x`; else `missing`."""
+    place = x - start
+    known = (place >= 0) & (place < len(vocabulary))
+    return torch.where(known, vocabulary[place.clamp(0, len(vocabulary) - 1)], missing)
