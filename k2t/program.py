@@ -180,12 +180,14 @@ class Weight:
             know the shape (it is called on zeros to learn it).
         buffer: True for what torch keeps as a buffer.
         trainable: whether the parameter requires a gradient.
+        dtype: of the file's tensor, where it is not that of the variables.
     """
 
     variables: tuple[Variable, ...]
     transform: Callable[..., Array]
     buffer: bool = False
     trainable: bool = True
+    dtype: str = ""
 
 
 @dataclass(eq=False)
@@ -197,7 +199,11 @@ class Module:
         role: a word that tells it from the layer's other modules (`depthwise`), "" for the only one.
         weights: state-dict key below the module -> weight.
         absorbs: state-dict key -> its axis along which input features lie, for layout `linear`.
-        name: attribute name, given by `lower`.
+        name: attribute name, given by `lower`; a dotted path below the block's class after `recover`.
+        condition: an expression; where it is false, the attribute is an `nn.Identity()`.
+        building: statements that fill a container behind its constructor, verbatim.
+        parts: the classes that `building` names.
+        instances: in a class of `recover`, the modules of the model that it stands for.
     """
 
     call: str | Block
@@ -208,6 +214,17 @@ class Module:
     role: str = ""
     absorbs: dict[str, int] = field(default_factory=dict)
     name: str = ""
+    condition: str = ""
+    building: list[str] = field(default_factory=list)
+    parts: list[Block] = field(default_factory=list)
+    instances: list[Module] = field(default_factory=list)
+
+    def tree(self) -> Iterator[Module]:
+        """The module, and those among its arguments: the parts of an `nn.Sequential`."""
+        yield self
+        for leaf in leaves((self.args, self.kwargs)):
+            if isinstance(leaf, Module):
+                yield from leaf.tree()
 
 
 @dataclass(eq=False)
@@ -217,6 +234,8 @@ class Parameter:
     Attributes:
         axes: the axes of the operation's tensors along which its own axes lie, in Keras's order counted from
             the end: (-1,) for one value per channel. Empty: used as it is, whatever the layout.
+        sizes: the shape as it is written, where that is not `shape`.
+        instances: in a class of `recover`, the parameters of the model that it stands for.
     """
 
     weight: Weight
@@ -225,6 +244,28 @@ class Parameter:
     role: str = ""
     axes: tuple[int, ...] = ()
     name: str = ""
+    sizes: tuple[int | Code, ...] = ()
+    instances: list[Parameter] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Branch:
+    """Operations under a condition: `if self.residual: x = x + y`. The op's arguments are what they read.
+
+    Attributes:
+        condition: an expression.
+        output: the value of `ops` that the op's output is.
+        bypass: the value that it is otherwise.
+    """
+
+    condition: str
+    ops: list[Op]
+    output: Value
+    bypass: Value
+
+    def modules(self) -> list[Module]:
+        """Each module once."""
+        return list(dict.fromkeys(op.target for op in self.ops if isinstance(op.target, Module)))
 
 
 @dataclass(eq=False)
@@ -234,12 +275,12 @@ class Op:
     Attributes:
         target: a `Module` that is called, or what is written:
             `F.relu`, `torch.cat` a function; `.flatten` a method of the first argument;
-            `+`, `@`, `<` an operator; `[]` a subscript; the name of a helper function.
+            `+`, `@`, `<` an operator; `[]` a subscript; the name of a helper function; or a `Branch`.
         args, kwargs: values, parameters, constants, layout-dependent arguments, and lists or tuples of these.
         outputs: a value, or a nested tuple as the call returns it (None for a part not used).
     """
 
-    target: str | Module
+    target: str | Module | Branch
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outputs: Any
@@ -247,13 +288,25 @@ class Op:
     layer: str = ""
 
 
+@dataclass(frozen=True)
+class Argument:
+    """A parameter of a constructor, with the default as it is written."""
+
+    name: str
+    annotation: str = "int"
+    default: str | None = None
+
+
 @dataclass(eq=False)
 class Block:
-    """A class to be written: the model, or a model nested in it.
+    """A class to be written: the model, a model nested in it, or what several parts of it have in common.
 
     Attributes:
         outputs: a value, or a list, tuple or dict of them, as `forward` returns it.
         layouts: after `lower`: value -> order of its axes (`torch = keras.permute(order)`).
+        arguments: of the constructor.
+        setup: statements at the start of the constructor, verbatim.
+        summary: the docstring, where the shapes alone would not do.
     """
 
     name: str
@@ -262,11 +315,19 @@ class Block:
     ops: list[Op]
     outputs: Any
     layouts: dict[Value, tuple[int, ...]] = field(default_factory=dict)
+    arguments: list[Argument] = field(default_factory=list)
+    setup: list[str] = field(default_factory=list)
+    summary: str = ""
+
+    def all_ops(self) -> Iterator[Op]:
+        """The operations, those under a condition included."""
+        for op in self.ops:
+            yield from op.target.ops if isinstance(op.target, Branch) else (op,)
 
     def modules(self) -> Iterator[Module]:
         """Each module once, in the order of first use."""
         seen: set[int] = set()
-        for op in self.ops:
+        for op in self.all_ops():
             if isinstance(op.target, Module) and id(op.target) not in seen:
                 seen.add(id(op.target))
                 yield op.target
@@ -274,7 +335,7 @@ class Block:
     def parameters(self) -> Iterator[Parameter]:
         """Each parameter of the block itself once, in the order of first use."""
         seen: set[int] = set()
-        for op in self.ops:
+        for op in self.all_ops():
             for leaf in leaves((op.args, op.kwargs)):
                 if isinstance(leaf, Parameter) and id(leaf) not in seen:
                     seen.add(id(leaf))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from k2t.emit.forward import Forward, Line, input_arguments, type_of
 from k2t.emit.initial import constant_of
 from k2t.emit.weights import entry
 from k2t.graph import map_structure
-from k2t.program import Block, Code, Module, Op, Parameter, Value, values
+from k2t.program import Argument, Block, Branch, Code, Module, Op, Parameter, Value, values
 
 LAST = ("F.softmax", "torch.sigmoid")
 FILLED = {None: "torch.zeros", 0.0: "torch.zeros", 1.0: "torch.ones"}
@@ -114,7 +115,7 @@ def typed(lines: list[Line], result: Any, arguments: list[str]) -> list[Line]:
         return lines
     annotation = cst.Annotation(cst.Name("Tensor"))
     for number, line in enumerate(lines):
-        if all(name != result.value for _, name in line.made):
+        if isinstance(line.node, cst.If) or all(name != result.value for _, name in line.made):
             continue
         statement = cst.ensure_type(line.node.body[0], cst.Assign)
         if statement.targets[0].target.deep_equals(result):
@@ -185,28 +186,49 @@ def buffer_types(block: Block) -> list[cst.SimpleStatementLine]:
 
 def constructor(block: Block, finish: Sequence[str]) -> cst.FunctionDef:
     """`__init__`: submodules and parameters, in the order of use, then the statements `finish`."""
-    body: list[Any] = [syntax.expression(cst.parse_expression("super().__init__()"))]
-    for module in block.modules():
-        body.append(syntax.assign(syntax.dotted(f"self.{module.name}"), construct(module)))  # type: ignore[arg-type]
+    body: list[Any] = [cst.parse_statement(text) for text in ("super().__init__()", *block.setup)]
+    for op in block.ops:
+        if isinstance(op.target, Branch):
+            inner = [item for module in op.target.modules() for item in (*attribute(module), *freeze([module]))]
+            body += [cst.If(cst.parse_expression(op.target.condition), cst.IndentedBlock(inner))] if inner else []
+    conditional = {id(module) for op in block.ops if isinstance(op.target, Branch) for module in op.target.modules()}
+    modules = [module for module in block.modules() if id(module) not in conditional]
+    for module in modules:
+        body += attribute(module)
     body += [parameter(item) for item in block.parameters()]
-    body += freeze(block)
+    body += freeze([*modules, *block.parameters()])
     body += [syntax.expression(cst.parse_expression(text)) for text in finish]
     return cst.FunctionDef(
         cst.Name("__init__"),
-        cst.Parameters([cst.Param(cst.Name("self"))]),
+        cst.Parameters([cst.Param(cst.Name("self")), *(argument(item) for item in block.arguments)]),
         cst.IndentedBlock(body),
         returns=cst.Annotation(cst.Name("None")),
     )
 
 
+def argument(item: Argument) -> cst.Param:
+    """`stride: int = 1`."""
+    default = cst.parse_expression(item.default) if item.default is not None else None
+    return cst.Param(cst.Name(item.name), cst.Annotation(cst.parse_expression(item.annotation)), default=default)
+
+
+def attribute(module: Module) -> list[Any]:
+    """`self.name = …`, and what fills a container."""
+    made = syntax.assign(syntax.dotted(f"self.{module.name}"), construct(module))  # type: ignore[arg-type]
+    return [made, *(cst.parse_statement(text) for text in module.building)]
+
+
 def construct(module: Module) -> cst.BaseExpression:
-    """The call of a submodule's class."""
+    """The call of a submodule's class, `nn.Identity()` where its condition does not hold."""
     name = module.call if isinstance(module.call, str) else module.call.name
-    return syntax.call(
+    made = syntax.call(
         syntax.dotted(name),
         [constant(arg) for arg in module.args],
         {key: constant(arg) for key, arg in module.kwargs.items()},
     )
+    if not module.condition:
+        return made
+    return cst.IfExp(cst.parse_expression(module.condition), made, cst.parse_expression("nn.Identity()"))
 
 
 def constant(value: Any) -> cst.BaseExpression:
@@ -217,12 +239,12 @@ def constant(value: Any) -> cst.BaseExpression:
         return syntax.list_of([constant(item) for item in value])
     if isinstance(value, Code):
         return cst.parse_expression(value.text)
-    return syntax.literal(value)
+    return construct(value) if isinstance(value, Module) else syntax.literal(value)
 
 
 def parameter(item: Parameter) -> cst.SimpleStatementLine:
     """`self.name = nn.Parameter(…)` or a buffer."""
-    sizes = [syntax.literal(size) for size in item.shape] or [syntax.tuple_of([])]
+    sizes = [constant(size) for size in item.sizes or item.shape] or [syntax.tuple_of([])]
     stored = entry(item.name, item.weight).dtype
     options = {} if "float" in stored else {"dtype": syntax.dotted(f"torch.{stored}")}
     start = constant_of(item.weight)
@@ -237,13 +259,24 @@ def parameter(item: Parameter) -> cst.SimpleStatementLine:
     return syntax.assign(syntax.dotted(f"self.{item.name}"), value)  # type: ignore[arg-type]
 
 
-def freeze(block: Block) -> list[cst.SimpleStatementLine]:
+def freeze(items: Iterable[Module | Parameter]) -> list[cst.SimpleStatementLine]:
     """`requires_grad_(False)` for what Keras does not train."""
-    frozen = []
-    for module in block.modules():
-        parameters = {key: weight for key, weight in module.weights.items() if not weight.buffer}
-        keys = [key for key, weight in parameters.items() if not weight.trainable]
-        whole = len(keys) == len(parameters) and "." not in "".join(keys)
-        frozen += [f"{module.name}"] if keys and whole else [f"{module.name}.{key}" for key in keys]
-    frozen += [item.name for item in block.parameters() if not item.weight.buffer and not item.weight.trainable]
+    frozen = [name for item in items for name in frozen_names(item)]
     return [syntax.expression(cst.parse_expression(f"self.{name}.requires_grad_(False)")) for name in frozen]
+
+
+def frozen_names(item: Module | Parameter) -> list[str]:
+    """The module itself if nothing in it is trained, else its frozen parameters."""
+    if isinstance(item, Parameter):
+        return [] if item.weight.buffer or item.weight.trainable else [item.name]
+    parameters = {
+        f"{module.name.removeprefix(item.name)}.{key}": weight
+        for module in item.tree()
+        for key, weight in module.weights.items()
+        if not weight.buffer
+    }
+    keys = [key for key, weight in parameters.items() if not weight.trainable]
+    whole = (len(keys) == len(parameters) and all(key.count(".") == 1 for key in keys)) or item.condition
+    if keys and whole:
+        return [item.name]
+    return [re.sub(r"\.(\d+)", r"[\1]", f"{item.name}{key}") for key in keys]

@@ -91,6 +91,8 @@ def module_docstring(main: Block, header: Header, digest: str) -> str:
 
 def summary(block: Block) -> str:
     """The docstring of a class: shapes of its inputs and outputs, as PyTorch sees them."""
+    if block.summary:
+        return block.summary
     shapes = [shape_text(block, value) for value in block.inputs]
     if len(shapes) > 1:
         shapes = [f"{name} {shape}" for name, shape in zip(input_arguments(block), shapes, strict=True)]
@@ -107,8 +109,8 @@ def shape_text(block: Block, value: Value) -> str:
 
 def helper_targets(blocks: Sequence[Block]) -> set[str]:
     """Names of the helpers that the blocks use."""
-    ops = [op for block in blocks for op in block.ops]
-    modules = [op.target for op in ops if isinstance(op.target, Module)]
+    ops = [op for block in blocks for op in block.all_ops()]
+    modules = [inner for block in blocks for module in block.modules() for inner in module.tree()]
     targets = {module.call for module in modules} | {op.target for op in ops if isinstance(op.target, str)}
     names = {target for target in targets if isinstance(target, str) and target.isidentifier()}
     calls: list[Op | Module] = [*ops, *modules]

@@ -11,7 +11,7 @@ import libcst as cst
 
 from k2t.emit import syntax
 from k2t.lower.names import Namespace, identifier
-from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value, leaves, values
+from k2t.program import Block, Branch, Code, Device, Module, Op, Parameter, Size, Value, leaves, values
 
 # A value used this many operations later gets a name of its own, others are called like this.
 FAR = 12
@@ -29,7 +29,7 @@ class Line:
         made: the values that are ready after it, with the variable that holds each.
     """
 
-    node: cst.SimpleStatementLine
+    node: cst.SimpleStatementLine | cst.If
     made: tuple[tuple[Value, str], ...]
 
 
@@ -59,6 +59,7 @@ class Forward:
         self.last = {value: number for number, op in enumerate(ops) for value in values((op.args, op.kwargs))}
         self.last |= dict.fromkeys(values(results), len(ops))
         self.names: dict[Value, str] = {}
+        self.forced: dict[Value, str] = {}
         self.pending: dict[Value, Pending] = {}
         arguments = input_arguments(block)
         self.names.update(zip(block.inputs, arguments, strict=True))
@@ -75,6 +76,9 @@ class Forward:
 
     def write_op(self, number: int, op: Op) -> None:
         """One operation: kept for the next statement if it is short and used there only, else a statement."""
+        if isinstance(op.target, Branch):
+            self.write_branch(number, op, op.target)
+            return
         inner = [self.pending[value] for value in values((op.args, op.kwargs)) if value in self.pending]
         reads = self.reads(op)
         node = self.expression(op)
@@ -123,8 +127,28 @@ class Forward:
         made.append((outputs, name))
         return cst.Name(name)
 
+    def write_branch(self, number: int, op: Op, branch: Branch) -> None:
+        """`if condition:` with the operations; the variable of what stands in otherwise has the result behind it."""
+        name = self.names[branch.bypass]
+        if self.last[branch.bypass] > number:  # it is still needed
+            name = self.choose_name(number, (), branch.output)
+            self.lines.append(Line(syntax.assign(cst.Name(name), cst.Name(self.names[branch.bypass])), ()))
+        self.until[name] = max(self.last[op.outputs], number)
+        inner = Forward(self.block, branch.ops, branch.output)
+        inner.names = dict(self.names)
+        kept = {other for other, last in self.until.items() if last >= number and other != name}
+        inner.until = dict.fromkeys(kept, len(branch.ops) + 1) | {name: inner.last.get(branch.bypass, -1)}
+        inner.forced = {branch.output: name}
+        inner.namespace = self.namespace
+        lines = inner.write()
+        test = cst.If(cst.parse_expression(branch.condition), cst.IndentedBlock([line.node for line in lines]))
+        self.names[op.outputs] = name
+        self.lines.append(Line(test, ((op.outputs, name),)))
+
     def choose_name(self, number: int, reads: tuple[str, ...], value: Value) -> str:
         """A tensor goes on under its name, several go on as one; a value read much later is named after its layer."""
+        if value in self.forced:
+            return self.forced[value]
         far = self.last[value] - number > FAR and self.uses[value] > 1
         ends = [name for name in reads if name in self.common]
         usual = (*ends, *SHORT) if len(ends) == 1 else (*SHORT, *ends)
@@ -145,6 +169,8 @@ class Forward:
         args = [self.argument(arg) for arg in op.args]
         kwargs = {key: self.argument(arg) for key, arg in op.kwargs.items()}
         target = op.target
+        if isinstance(target, Branch):
+            raise TypeError("a branch is a statement")
         if isinstance(target, Module):
             return syntax.call(syntax.dotted(f"self.{target.name}"), args, kwargs)
         if target == "[]":
@@ -191,6 +217,8 @@ class Forward:
 def reads_well(producer: Op, consumer: Op) -> bool:
     """Whether a person would nest the two: a statement ends where the next layer with weights begins."""
     target = consumer.target
+    if isinstance(target, Branch) or isinstance(producer.target, Branch):
+        return False
     if moves(producer):
         return True
     if isinstance(target, Module):
@@ -206,6 +234,8 @@ def moves(op: Op) -> bool:
     """Whether the operation only moves elements, or drops some."""
     if isinstance(op.target, Module):
         return isinstance(op.target.call, str) and op.target.call.startswith("nn.Dropout")
+    if isinstance(op.target, Branch):
+        return False
     return op.target.startswith(".") or op.target == "F.pad"
 
 
@@ -217,8 +247,8 @@ def is_normalization(module: Module) -> bool:
 def globals_of(block: Block) -> set[str]:
     """Names in the methods of a class that no variable may hide."""
     names = {"self", "torch", "nn", "F", "math", "float"}
-    names |= {op.target for op in block.ops if isinstance(op.target, str) and op.target.isidentifier()}
-    codes = (leaf for op in block.ops for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Code))
+    names |= {op.target for op in block.all_ops() if isinstance(op.target, str) and op.target.isidentifier()}
+    codes = (leaf for op in block.all_ops() for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Code))
     return names.union(*(re.findall(r"\w+", code.text) for code in codes))
 
 
