@@ -16,6 +16,7 @@ import h5py
 from k2t.errors import ReadError
 from k2t.graph import Source
 from k2t.read import archive, h5
+from k2t.read.assets import attach_vocabularies
 from k2t.read.config import read_model
 from k2t.read.eras import Era
 from k2t.read.h5 import Extent, Store
@@ -73,6 +74,7 @@ def _read(path: str, weights: str | None) -> Source:
         era = Era.guess(version or ("3" if "module" in file.config else ""), file.backend or other.backend, file.config)
         model = read_model(file.config, era)
         surplus = attach(model, other.store, era) if other.store else ()
+        attach_vocabularies(model, weights or path)
         graph = with_input_shape(model.graph)
         files.pop_all()  # the arrays keep open what they need
     return Source(path, graph, version, era.backend, functools.cache(lambda: _sha256(path)), surplus)

@@ -49,31 +49,31 @@ def open_archive(path: str) -> Archive:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = _members(archive, path)
+            found = members(archive, path)
             for name in (CONFIG, WEIGHTS):
-                if name not in members:
+                if name not in found:
                     raise ReadError(f"{path}: a zip file without {name}, so not a Keras model")
-            config = archive.read(members[CONFIG])
-            metadata = archive.read(members[METADATA]) if METADATA in members else b"{}"
-            source = _weights(archive, members[WEIGHTS], path)
+            config = archive.read(found[CONFIG])
+            metadata = archive.read(found[METADATA]) if METADATA in found else b"{}"
+            source = _weights(archive, found[WEIGHTS], path)
     except BROKEN as error:
         raise ReadError(f"{path}: truncated or damaged zip file ({error}); copy it again") from error
     return Archive(config, metadata, Store(source, f"{path}:{WEIGHTS}"))
 
 
-def _members(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
+def members(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
     """Members by name, checked: what a hostile archive could do happens when members are read."""
-    members: dict[str, zipfile.ZipInfo] = {}
+    found: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.replace("\\", "/")
         if ".." in PurePosixPath(name).parts or name.startswith("/"):
             raise ReadError(f"{path}: the member {info.filename!r} points outside of the archive")
-        if name in members:
+        if name in found:
             raise ReadError(f"{path}: the member {name!r} exists twice")
         if info.file_size > max(ALWAYS_ALLOWED, MAX_EXPANSION * info.compress_size):
             raise ReadError(f"{path}: {name} declares {info.file_size:,} bytes in {info.compress_size:,}: a zip bomb")
-        members[name] = info
-    return members
+        found[name] = info
+    return found
 
 
 def _weights(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> Extent | BinaryIO:
