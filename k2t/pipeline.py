@@ -88,6 +88,7 @@ def convert(
     layout: str = "torch",
     custom: str | Path | None = None,
     output: str | Path | None = None,
+    fold_bn: bool = False,
 ) -> Result:
     """Convert a saved Keras model.
 
@@ -99,6 +100,8 @@ def convert(
         custom: a file with the Python source of custom layers and functions, which is parsed and never run; or with
             rules for them, made with `k2t.rule`: a file that imports k2t is imported.
         output: where the result will be written; then the weights are on their way while the code is emitted.
+        fold_bn: fold batch normalization into the layers around it, for inference only; what is folded is kept in
+            float64 in the file, and loaded in the model's dtype.
 
     Raises:
         ReadError: the file cannot be read.
@@ -107,7 +110,7 @@ def convert(
     model = read(source, weights=weights)
     sha256 = Background(model.sha256)
     main = translate(model.graph, custom)
-    blocks = lower(main, layout=layout, name=class_name)
+    blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
     tensors = list(entries(main))
     known = metadata(main, tensors)
     room = len(header(tensors, known)) + places_room(main) // 8 * 8
@@ -116,6 +119,7 @@ def convert(
         "--class-name": class_name,
         "--layout": layout if layout != "torch" else None,
         "--custom": Path(custom).name if custom else None,
+        "--fold-bn": "" if fold_bn else None,
     }
 
     from k2t.emit.file import Header, write_file  # imports LibCST, while the weights are read and written
@@ -125,7 +129,7 @@ def convert(
         sha256.result(),
         model.keras_version,
         VERSION,
-        " ".join(f"{key} {value}" for key, value in options.items() if value),
+        " ".join(f"{key} {value}".strip() for key, value in options.items() if value is not None),
     )
     emitted = write_file(blocks, head, model_dtype(model, tensors))
     variables = {id(v): v for item in tensors for v in item.weight.variables}

@@ -24,6 +24,7 @@ def float64(keras: Any) -> Iterator[None]:
     keras.config.set_floatx("float64")
     yield
     keras.config.set_floatx("float32")
+    keras.backend.clear_session()  # it remembers the dtype
 
 
 @pytest.fixture(autouse=True)

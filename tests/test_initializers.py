@@ -125,6 +125,14 @@ def test_attention_and_embeddings_start_as_in_keras(keras: Any, tmp_path: Path) 
         assert_alike(fresh[key], want)
 
 
+@pytest.mark.parametrize("kind", ["BatchNormalization", "LayerNormalization", "RMSNormalization", "GroupNormalization"])
+def test_normalizations_start_as_torch_starts_them(keras: Any, tmp_path: Path, kind: str) -> None:
+    x = keras.Input((5, 64))
+    fresh, drawn = draws(keras, tmp_path, x, getattr(keras.layers, kind)()(x))
+    assert all(np.array_equal(fresh[key], want) for key, want in drawn.items())
+    assert "init_weights" not in (tmp_path / "net.py").read_text()
+
+
 def test_exceptions_are_written_for_their_layer_only(keras: Any, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     x = keras.Input((50,))

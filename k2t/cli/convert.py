@@ -52,6 +52,7 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
     show_default=True,
     help="Order of the axes at inputs and outputs; torch is channels first.",
 )
+@click.option("--fold-bn", is_flag=True, help="Fold batch normalization into the layers around it; for inference only.")
 @click.option(
     "--verify/--no-verify",
     default=None,
@@ -59,7 +60,6 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--arg", multiple=True, metavar="NAME=VALUE", hidden=True, expose_value=False, callback=refuse)
-@click.option("--fold-bn", is_flag=True, hidden=True, expose_value=False, callback=refuse)
 def convert(source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any) -> int:
     """Convert a Keras model to PyTorch source code.
 

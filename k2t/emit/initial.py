@@ -94,7 +94,7 @@ def start(owner: str, module: Module, key: str, weight: Weight) -> Start:
         first = module.args[0]
         kind = first.text if isinstance(first, Code) else next(INSIDE[name] for name in classes if name in INSIDE)
         return Start(owner, f"{module.name}.{inner}", (kind, False), last, statements(weight))
-    kind = next((name for name in classes if name.startswith("nn.") and name not in ABSTRACT), classes[-1])
+    kind = next((name for name in classes if name.startswith("nn.") and name not in ABSTRACT), classes[0])
     return Start(owner, module.name, (kind, module.kwargs.get("groups", 1) != 1), last, statements(weight))
 
 

@@ -75,7 +75,7 @@ def entry(key: str, weight: Weight) -> Entry:
     blanks = [np.broadcast_to(np.zeros((), array.dtype), array.shape) for array in arrays]
     made = weight.transform(*blanks)
     dtype = arrays[0].dtype.name if arrays else made.dtype.name
-    return Entry(key, weight, made.shape, dtype)
+    return Entry(key, weight, made.shape, weight.dtype or dtype)
 
 
 def header(tensors: Iterable[Entry], metadata: Mapping[str, str], room: int = 0) -> bytes:

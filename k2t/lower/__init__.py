@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from k2t.lower.batchnorm import fold_batchnorm
 from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
 from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
@@ -10,19 +11,22 @@ from k2t.lower.schedule import schedule
 from k2t.program import Block
 
 
-def lower(main: Block, *, layout: str = "torch", name: str | None = None) -> list[Block]:
+def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_bn: bool = False) -> list[Block]:
     """Decide the layout of every tensor, simplify, name; returns the classes to write, the main one last.
 
     Args:
         main: changed in place.
         layout: `torch` or `keras`, the order of axes at the model's inputs and outputs.
         name: the class name that the user wants.
+        fold_bn: whether batch normalization goes into the layers around it.
     """
     blocks: list[Block] = []
     collect(main, blocks)
     for block in blocks:  # the layout of a nested block is part of its caller's problem
         prune(block)  # what nothing reads must not take part in the decision
         schedule(block)
+        if fold_bn:
+            fold_batchnorm(block)
         decide(block, layout if block is main else "torch")
         fold_padding(block)  # these read the order of axes that was decided
         fold_reshape(block)
