@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from k2t.errors import ReadError
-from k2t.graph import Array
+from k2t.errors import K2TError, ReadError
+from k2t.graph import Array, Shape
+from k2t.verify.code import Given, code_reference, is_code
 from k2t.verify.parity import Dtype, Parity, Trace, layer_rows, output_rows
 
 if TYPE_CHECKING:
@@ -18,9 +19,16 @@ BOTH: tuple[Dtype, ...] = ("float64", "float32")
 
 
 class Reference(Protocol):
-    """What verification needs of a reference, live or recorded."""
+    """What verification needs of a reference, live or recorded.
+
+    Attributes:
+        kinds: path of a call -> class of its layer.
+        module, state: metadata and state dict of the module, where no file beside it has them; else empty.
+    """
 
     kinds: dict[str, str]
+    module: dict[str, str]
+    state: dict[str, Array]
 
     @property
     def label(self) -> str:
@@ -43,6 +51,8 @@ def verify(
     seed: int = 0,
     batch: int = 3,
     run_source: bool = False,
+    arguments: Mapping[str, Any] | None = None,
+    input_shapes: Sequence[Shape] = (),
 ) -> Parity:
     """Run an emitted module and its reference on the same random inputs and compare.
 
@@ -57,19 +67,21 @@ def verify(
         dtype: None for both.
         seed: of the inputs.
         batch: size of the batch, unless the model fixes it.
-        run_source: executes code that the source holds (Lambda layers) to have a reference.
+        run_source: executes code that the source is or holds (Lambda layers) to have a reference.
+        arguments: of Keras code, as they were given to `convert`, or others that the module takes.
+        input_shapes: of Keras code that does not say them, batch included.
 
     Raises:
         K2TError: something is missing, cannot be read, or does not run. A difference is no error: see `Parity.ok`.
     """
-    from k2t.verify.candidate import Candidate
+    from k2t.verify.candidate import Candidate, parse
 
     wanted = (dtype,) if dtype else BOTH
-    with progress(4) as step:
-        step("loading the module")
-        candidate = Candidate(Path(net), device)
+    with progress(3) as step:
         step("running the reference")
-        reference = _reference(source, weights, run_source)
+        tree = parse(Path(net))
+        reference = _reference(source, weights, run_source, Given(arguments or {}, input_shapes, seed, batch))
+        candidate = Candidate(Path(net), device, tree, reference.module, reference.state)
         specs, arrays = reference.inputs(seed, batch)
         expected = {each: reference.run(arrays, each) for each in BOTH}
         step("running the module")
@@ -95,30 +107,38 @@ def record(
     seed: int = 0,
     batch: int = 3,
     run_source: bool = False,
+    arguments: Mapping[str, Any] | None = None,
+    input_shapes: Sequence[Shape] = (),
 ) -> None:
     """Store inputs and everything that the reference computes from them, for `verify` where there is no Keras.
 
     Args:
         output: a safetensors file.
+        arguments, input_shapes: as `verify` has them.
 
     Raises:
         K2TError: the reference cannot be had.
     """
-    from k2t.verify.loading import keras_reference
-    from k2t.verify.recording import write
+    from k2t.verify.recording import Recording, write
 
     with progress(2) as step:
         step("running the reference")
-        reference = keras_reference(source, weights, run_source)
+        reference = _reference(source, weights, run_source, Given(arguments or {}, input_shapes, seed, batch))
         specs, arrays = reference.inputs(seed, batch)
         traces = {each: reference.run(arrays, each) for each in BOTH}
         step("writing")
-        write(Path(output), reference, specs, arrays, traces)
+        facts = reference.label, reference.kinds, specs, arrays, traces, reference.state, reference.module
+        write(Path(output), Recording(*facts))
 
 
-def _reference(source: Any, weights: str | Path | None, run_source: bool) -> Reference:
+def _reference(source: Any, weights: str | Path | None, run_source: bool, given: Given) -> Reference:
+    """What computes the reference, or has computed it."""
     from k2t.verify.recording import is_recording, read
 
+    if is_code(source):
+        if not run_source:
+            raise K2TError(f"{source}: is Keras code, which a reference must run; if you trust it, allow --run-source")
+        return code_reference(source, weights, given)
     if isinstance(source, str | Path):
         if not Path(source).exists():
             raise ReadError(f"{source}: no such file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from k2t.errors import K2TError, ReadError
 from k2t.graph import Array
 from k2t.verify.observe import RECORD, Observer, entries, in_keras_order, instrumented, order
-from k2t.verify.parity import Dtype, Trace
+from k2t.verify.parity import NOISE, Dtype, Trace
 from k2t.verify.recorder import flatten
 
 
@@ -34,24 +34,36 @@ class Port:
 
 
 class Candidate:
-    """A net.py and the weights beside it.
+    """A net.py and the weights beside it, or those of a reference.
+
+    Args:
+        tree: its code, if it is parsed already.
+        metadata: what the file of its weights would say, if there is none.
+        state: its state dict then.
 
     Attributes:
-        metadata: of the safetensors file.
         inputs, outputs: in Keras's order.
     """
 
-    def __init__(self, net: Path, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        net: Path,
+        device: str = "cpu",
+        tree: ast.Module | None = None,
+        metadata: Mapping[str, str] | None = None,
+        state: Mapping[str, Array] | None = None,
+    ) -> None:
         self.net = net
         self.device = device
-        self.metadata = read_metadata(net.with_suffix(".safetensors"))
+        self.state = state if metadata else None
+        self.metadata = metadata or read_metadata(net.with_suffix(".safetensors"))
         try:
             self.inputs = _ports(self.metadata["k2t.inputs"])
             self.outputs = _ports(self.metadata["k2t.outputs"])
             self._entries = entries(self.metadata.get("k2t.layers", "[]"))
         except (ValueError, KeyError, TypeError) as error:
             raise ReadError(f"{net.with_suffix('.safetensors')}: its metadata is broken: {error!r}") from error
-        self.tree = parse(net)
+        self.tree = tree or parse(net)
 
     def load(self, observer: Observer | None = None) -> Any:
         """The module in eval mode, from its own `load()`.
@@ -67,9 +79,17 @@ class Candidate:
             setattr(namespace, RECORD, observer.record)
         try:
             exec(compile(tree, str(self.net), "exec"), vars(namespace))
-            return namespace.load(device=self.device)
+            return namespace.load(device=self.device) if self.state is None else self._filled(namespace)
         except Exception as error:
             raise K2TError(f"{self.net}: does not load: {type(error).__name__}: {error}") from error
+
+    def _filled(self, namespace: types.ModuleType) -> Any:
+        """The module, made with the arguments of the reference, and with its weights."""
+        import torch
+
+        model = getattr(namespace, self.metadata["k2t.class"])(**json.loads(self.metadata.get("k2t.arguments", "{}")))
+        model.load_state_dict({key: torch.from_numpy(array) for key, array in (self.state or {}).items()})
+        return model.eval().to(self.device)
 
     def run(self, names: list[str], arrays: list[Array], dtype: Dtype) -> Trace:
         """One pass in inference mode; every array of the result is in Keras's order.
@@ -85,7 +105,7 @@ class Candidate:
 
         observer = Observer(self.tree, self._entries)
         tensors = self.tensors(names, arrays, dtype)
-        with torch.no_grad(), exact_float32(), default_dtype(dtype):
+        with torch.no_grad(), exact_float32(), default_dtype(dtype), without_noise():
             model = self.load(observer).to(getattr(torch, dtype)).eval()
             observer.watch(model)
             try:
@@ -107,6 +127,9 @@ class Candidate:
             arrays = [by_name[port.name] for port in self.inputs]
         made = []
         for array, port in zip(arrays, self.inputs, strict=True):
+            if port.dtype == "string":
+                made.append(array.tolist())
+                continue
             ordered = array.transpose(port.permute) if port.permute else array
             tensor = torch.from_numpy(np.ascontiguousarray(ordered)).to(self.device)
             made.append(tensor.to(getattr(torch, dtype if "float" in port.dtype else port.dtype)))
@@ -174,6 +197,26 @@ def exact_float32() -> Iterator[None]:
     finally:
         for backend, value in zip(backends, before, strict=True):
             backend.allow_tf32 = value
+
+
+@contextmanager
+def without_noise() -> Iterator[None]:
+    """Within it, random numbers are `NOISE`, which a reference that runs code draws, too."""
+    import torch
+
+    def full(*size: Any, **options: Any) -> Any:
+        return torch.full(size[0] if len(size) == 1 and not isinstance(size[0], int) else size, NOISE, **options)
+
+    def like(tensor: Any, **options: Any) -> Any:
+        return torch.full_like(tensor, NOISE, **options)
+
+    own: dict[str, Any] = {"randn": full, "rand": full, "randn_like": like, "rand_like": like}
+    before = {name: getattr(torch, name) for name in own}
+    vars(torch).update(own)
+    try:
+        yield
+    finally:
+        vars(torch).update(before)
 
 
 def _ports(text: str) -> list[Port]:

@@ -17,6 +17,7 @@ Named = dict[str, tuple[Array, ...]]
 FLOAT64_LIMIT = 1e-9
 FLOAT32_FLOOR = 1e-6
 FLOAT32_FACTOR = 4.0
+NOISE = 0.5  # what stands for each random number, of [0, 1) or normal, on both sides
 
 
 @dataclass

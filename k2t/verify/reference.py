@@ -106,11 +106,14 @@ class KerasReference:
         build: dtype -> the model with its weights.
         library: what it is built with.
         kinds: path of a call -> class of its layer, known after the first run.
+        module, state: empty, since its weights are the module's own file's.
     """
 
     library: Library
     build: Callable[[str], Any]
     kinds: dict[str, str] = field(default_factory=dict)
+    module: dict[str, str] = field(default_factory=dict)
+    state: dict[str, Array] = field(default_factory=dict)
     _xla: bool = False
     _done: tuple[list[Array], Trace] | None = None
     _models: dict[str, tuple[Any, Recorder]] = field(default_factory=dict)
@@ -188,7 +191,10 @@ class KerasReference:
         """The inputs in the dtypes and the nesting that `model` takes."""
         import tensorflow as tf
 
-        cast = [tf.constant(array.astype(spec.dtype)) for array, spec in zip(arrays, specs(model), strict=True)]
+        cast = [
+            tf.constant(array if spec.dtype == "string" else array.astype(spec.dtype))
+            for array, spec in zip(arrays, specs(model), strict=True)
+        ]
         return self.library.tree.pack_sequence_as(structure(model, "inputs"), cast)
 
     def compiler(self, model: Any) -> Callable[[Any], Any] | None:
