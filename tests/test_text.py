@@ -12,6 +12,7 @@ import pytest
 
 import k2t
 from k2t.emit.helpers.hashing import SipHash, farmhash64
+from k2t.verify.api import record
 
 REVIEWS = ["The cat sat.", "the dog ran off, off!", ""]
 COUNTRIES = ["de", "fr", "it"]
@@ -80,3 +81,12 @@ def test_other_layers_refuse_strings(keras: Any, tmp_path: Path) -> None:
     keras.Model(text, keras.layers.Identity()(text)).save(tmp_path / "model.keras")
     with pytest.raises(k2t.UnsupportedError, match="takes strings"):
         k2t.convert(tmp_path / "model.keras")
+
+
+def test_models_on_text_are_verified_and_recorded(keras: Any, tmp_path: Path) -> None:
+    model = text_model(keras)
+    model.save(tmp_path / "model.keras")
+    k2t.convert(tmp_path / "model.keras").write(tmp_path / "net.py")
+    assert k2t.verify(tmp_path / "net.py", tmp_path / "model.keras").ok
+    record(tmp_path / "model.keras", tmp_path / "reference.safetensors")
+    assert k2t.verify(tmp_path / "net.py", tmp_path / "reference.safetensors").ok

@@ -40,6 +40,7 @@ class InputSpec:
         dtype: Keras's name of it.
         tokens: values are integers below this, 0 where they need not be.
         mask_value: a value that marks a step as masked, None where nothing is masked.
+        words: what inputs of strings hold.
     """
 
     name: str
@@ -47,12 +48,14 @@ class InputSpec:
     dtype: str = "float32"
     tokens: int = 0
     mask_value: float | None = None
+    words: tuple[str, ...] = ("apple", "Pear", "")
 
 
 @dataclass
 class _Demand:
     tokens: int = 0
     mask_value: float | None = None
+    words: tuple[str, ...] = ()
 
 
 def specs(model: Any) -> list[InputSpec]:
@@ -62,7 +65,8 @@ def specs(model: Any) -> list[InputSpec]:
     for index, (name, tensor) in enumerate(zip(input_names(model), model.inputs, strict=True)):
         demand = demands.get(index, _Demand())
         dtype = str(getattr(tensor.dtype, "name", tensor.dtype))
-        found.append(InputSpec(name, tuple(tensor.shape), dtype, demand.tokens, demand.mask_value))
+        words = demand.words + InputSpec.words
+        found.append(InputSpec(name, tuple(tensor.shape), dtype, demand.tokens, demand.mask_value, words))
     return found
 
 
@@ -75,6 +79,8 @@ def _demands(model: Any) -> dict[int, _Demand]:
             needs = {0: _Demand(int(inner.input_dim), 0.0 if inner.mask_zero else None)}
         elif type(inner).__name__ == "Masking":
             needs = {0: _Demand(0, float(inner.mask_value))}
+        elif type(inner).__name__ in ("StringLookup", "TextVectorization"):
+            needs = {0: _Demand(words=_words(inner))}
         elif graph_of(inner) is not None:
             needs = _demands(inner)
         else:
@@ -85,11 +91,19 @@ def _demands(model: Any) -> dict[int, _Demand]:
     return demands
 
 
+def _words(layer: Any) -> tuple[str, ...]:
+    """Words that a layer knows, and texts of these; most of the others are unknown to it."""
+    known = [] if getattr(layer, "invert", False) else [str(word) for word in layer.get_vocabulary()[:100]]
+    texts = [" ".join(known[start : start + 4]) for start in range(0, len(known), 4)]
+    return (*known, *(texts if type(layer).__name__ == "TextVectorization" else ()))
+
+
 def _trace_back(model: Any, tensor: Any, need: _Demand, demands: dict[int, _Demand]) -> None:
     for index, symbolic in enumerate(model.inputs):
         if symbolic is tensor:
             known = demands.setdefault(index, _Demand())
             known.tokens = min(filter(None, (known.tokens, need.tokens)), default=0)
+            known.words += need.words
             known.mask_value = need.mask_value if known.mask_value is None else known.mask_value
             return
     found = producer(model, tensor)
@@ -109,6 +123,8 @@ def generate(spec: InputSpec, size: tuple[int, ...], batch: int, rng: np.random.
     """Values for one input: normal floats, rounded to float32; integers where the network looks them up."""
     shape = [spec.shape[0] or batch]
     shape += [known or size[min(axis, len(size) - 1)] for axis, known in enumerate(spec.shape[1:])]
+    if spec.dtype == "string":
+        return rng.choice(np.array(spec.words, object), shape)
     if spec.dtype == "bool":
         return rng.random(shape) < 0.5
     if spec.tokens or not _is_float(spec.dtype):

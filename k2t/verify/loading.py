@@ -113,7 +113,17 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
     if not copy.built:
         copy.build([tuple(tensor.shape) for tensor in model.inputs])
     copy.set_weights(model.get_weights())
+    hand_over_words(model, copy)
     return copy
+
+
+def hand_over_words(model: Any, copy: Any) -> None:
+    """Vocabularies that layers of `model` have learned are no weights."""
+    for layer, other in zip(model._flatten_layers(), copy._flatten_layers(), strict=True):
+        if hasattr(layer, "input_vocabulary") and layer.input_vocabulary is None:
+            words = layer.get_vocabulary()
+            weights = layer.idf_weights.numpy()[: len(words)] if layer.output_mode == "tf_idf" else None
+            other.set_vocabulary(words, idf_weights=weights)
 
 
 def _from_json(config: Any, *, run_source: bool) -> Any:
