@@ -40,12 +40,14 @@ class Start:
     Attributes:
         owner: the class in which its module is an attribute.
         path: the module, from there; "" for a parameter of the class itself.
+        optional: whether the attribute may be an `nn.Identity()` instead.
         kind: the type of the module, and whether it is a convolution in groups.
         key: the tensor in the module.
     """
 
     owner: str
     path: str
+    optional: bool
     kind: tuple[str, bool]
     key: str
     statements: Statements | None
@@ -75,27 +77,31 @@ def init_weights(blocks: Sequence[Block]) -> str:
 
 
 def starts_of(block: Block) -> Iterator[Start]:
-    """Every tensor of a class that does not start as its constructor says."""
-    for module in block.modules():
-        if not isinstance(module.call, Block):
-            for key, weight in module.weights.items():
-                yield start(block.name, module, key, weight)
+    """Every tensor of a class that does not start as its constructor says, for each instance of the class."""
+    for attribute in block.modules():
+        for module in attribute.tree():
+            if isinstance(module.call, str):
+                for one in module.instances or [module]:
+                    for key, weight in one.weights.items():
+                        yield start(block.name, module.name, bool(attribute.condition), one, key, weight)
     for item in block.parameters():
-        found = statements(item.weight)
-        if found and not item.weight.buffer and constant_of(item.weight) is None:
-            yield Start(block.name, "", ("", False), item.name, found)
+        for parameter in item.instances or [item]:
+            found = statements(parameter.weight)
+            if found and not item.weight.buffer and constant_of(parameter.weight) is None:
+                yield Start(block.name, "", False, ("", False), item.name, found)
 
 
-def start(owner: str, module: Module, key: str, weight: Weight) -> Start:
+def start(owner: str, path: str, optional: bool, module: Module, key: str, weight: Weight) -> Start:
     """One tensor of a module, or of a layer inside it."""
     classes = bases(str(module.call))
     inner, _, last = key.rpartition(".")
     if inner:
         first = module.args[0]
         kind = first.text if isinstance(first, Code) else next(INSIDE[name] for name in classes if name in INSIDE)
-        return Start(owner, f"{module.name}.{inner}", (kind, False), last, statements(weight))
+        return Start(owner, f"{path}.{inner}", optional, (kind, False), last, statements(weight))
     kind = next((name for name in classes if name.startswith("nn.") and name not in ABSTRACT), classes[0])
-    return Start(owner, module.name, (kind, module.kwargs.get("groups", 1) != 1), last, statements(weight))
+    grouped = module.kwargs.get("groups", 1) != 1
+    return Start(owner, path, optional, (kind, grouped), last, statements(weight))
 
 
 def usual_starts(starts: Iterable[Start]) -> Usual:
@@ -171,10 +177,12 @@ def class_branches(usual: Usual, starts: Iterable[Start]) -> dict[str, list[str]
         if item.statements is None or item.statements == expected.get(item.role):
             continue
         path = f"{item.path}.{item.key}".lstrip(".")
-        typed = not re.search(r"\.\d", path) and not RECURRENT.fullmatch(item.key)
+        typed = not item.optional and not re.search(r"\.\d", path) and not RECURRENT.fullmatch(item.key)
         target = f"module.{path}" if typed else f'module.get_parameter("{path}")'
+        guard = f"if not isinstance(module.{item.path.partition('.')[0]}, nn.Identity):"
+        new = [guard] * item.optional + [f"{'    ' * item.optional}{text.format(target)}" for text in item.statements]
         lines = branches[f"isinstance(module, {item.owner})"]
-        lines += [line for line in (text.format(target) for text in item.statements) if line not in lines]
+        lines += [] if new[-1] in lines else new
     return branches
 
 
