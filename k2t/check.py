@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from k2t.hashes import sha256
+
 MARK = b", converted by k2t "
 HEADER = re.compile(
     r"\w+, converted by k2t \S+ from (?P<source>.+?)(?: \(Keras [^)]*\))?\.\n"
@@ -75,11 +77,11 @@ def check_generated(path: Path) -> Iterator[str]:
     metadata = read_metadata(weights) if weights.is_file() else None
     place = (metadata or {}).get("k2t.source", generated.source)
     source = path.parent / place
-    command = ["k2t", "convert", os.path.relpath(source) if source.is_file() else generated.source, "-o", str(path)]
+    command = ["k2t", "convert", os.path.relpath(source) if source.exists() else generated.source, "-o", str(path)]
     again = f"run `{' '.join([shlex.join(command), *generated.options.split()])}`"
     if generated.edited:
         yield f"{path}: edited by hand since k2t wrote it; move the change to a file of your own and {again}"
-    if source.is_file() and file_sha256(source) != generated.sha256:
+    if source.exists() and file_sha256(source) != generated.sha256:
         yield f"{path}: stale, {place} has changed since; {again}"
     if metadata is None:
         yield f"{path}: its weights {weights.name} are missing; add them or {again}"
@@ -102,15 +104,12 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def file_sha256(path: Path) -> str:
-    """The hash of a file; of a Git LFS pointer, that of the file which it stands for."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        if pointer := LFS_POINTER.match(file.read(200)):
-            return pointer[1].decode()
-        file.seek(0)
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    """The hash of a file or folder; of a Git LFS pointer, that of the file which it stands for."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if pointer := LFS_POINTER.match(file.read(200)):
+                return pointer[1].decode()
+    return sha256(path)
 
 
 def python_files(folder: Path) -> Iterator[Path]:

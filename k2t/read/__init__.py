@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,21 +13,24 @@ import h5py
 
 from k2t.errors import ReadError
 from k2t.graph import Source
-from k2t.read import archive, h5
+from k2t.hashes import sha256
+from k2t.read import archive, bundle, h5, savedmodel, shards
 from k2t.read.assets import attach_vocabularies
 from k2t.read.config import read_model
 from k2t.read.eras import Era
 from k2t.read.h5 import Extent, Store
 from k2t.read.infer import with_input_shape
-from k2t.read.weights import attach
+from k2t.read.values import parsed
+from k2t.read.weights import Stored, attach
 
-__all__ = ["read"]
+__all__ = ["read", "weights_of"]
 
 # What a damaged file makes h5py, zipfile and json raise, and what is left of a configuration that is not Keras's.
 DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError)
 MAX_JSON = 1 << 28
+# The files in which a folder of Keras 3 has its weights.
+FOLDER_WEIGHTS = (archive.WEIGHTS, "model.weights.json")
 CODE = re.compile(r"\.(py|ipynb)(:\w+)?$")
-SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,14 @@ class _File:
     config: Any = None
     keras_version: str = ""
     backend: str = ""
-    store: Store | None = None
+    weights: Stored | None = None
 
 
 def read(path: str | Path, *, weights: str | Path | None = None) -> Source:
     """Read a saved model; its arrays stay in the file until each is loaded.
 
     Args:
-        path: `.h5`, `.keras` or the JSON of an architecture, whatever its name ends in.
+        path: `.h5`, `.keras`, a SavedModel folder or the JSON of an architecture, whatever its name ends in.
         weights: the file that holds the weights, for an architecture without them.
 
     Raises:
@@ -68,26 +69,28 @@ def _read(path: str, weights: str | None) -> Source:
         if file.config is None:
             raise ReadError(f"{path}: holds weights but no model; give the model's JSON, and this file as its weights")
         other = file if weights is None else _open(weights, files)
-        if other.store is None and weights is not None:
-            raise ReadError(f"{weights}: holds no weights; expected an HDF5 file or a .keras archive")
+        if other.weights is None and weights is not None:
+            raise ReadError(
+                f"{weights}: holds no weights; expected an HDF5 file, their .weights.json or a .keras archive"
+            )
         version = file.keras_version or other.keras_version
         era = Era.guess(version or ("3" if "module" in file.config else ""), file.backend or other.backend, file.config)
         model = read_model(file.config, era)
-        surplus = attach(model, other.store, era) if other.store else ()
+        surplus = attach(model, other.weights, era) if other.weights else ()
         attach_vocabularies(model, weights or path)
         graph = with_input_shape(model.graph)
         files.pop_all()  # the arrays keep open what they need
-    return Source(path, graph, version, era.backend, functools.cache(lambda: _sha256(path)), surplus)
+    return Source(path, graph, version, era.backend, functools.cache(lambda: sha256(path)), surplus)
 
 
 def _open(path: str, files: ExitStack) -> _File:
     """A file by its content, whatever its name."""
     if Path(path).is_dir():
-        raise ReadError(
-            f"{path}: a folder (SavedModel?) is not supported yet; save the model as one .keras or .h5 file"
-        )
+        return _folder(Path(path), files)
     if CODE.search(path):
         raise ReadError(f"{path}: Keras code is not supported yet; save the model as a .keras or .h5 file")
+    if (prefix := bundle.prefix_of(path)) is not None:
+        return _File(weights=bundle.Bundle(prefix))
     if not Path(path).is_file():  # opening a pipe or a device would wait, or never end
         raise ReadError(f"{path}: there is no such file")
     try:
@@ -101,7 +104,7 @@ def _open(path: str, files: ExitStack) -> _File:
     if head == h5.MAGIC or h5py.is_hdf5(path):
         return _hdf5(path, size, files)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b'"') and size <= MAX_JSON:
-        return _json(path)
+        return _json(path, files)
     raise ReadError(f"{path}: not a Keras model; expected HDF5 (.h5), a .keras archive or an architecture's JSON")
 
 
@@ -119,38 +122,47 @@ def _hdf5(path: str, size: int, files: ExitStack) -> _File:
 def _keras(path: str, files: ExitStack) -> _File:
     found = archive.open_archive(path)
     files.callback(found.weights.close)
-    metadata = parsed(found.metadata.decode(), f"{path}:{archive.METADATA}")
-    version = metadata.get("keras_version", "") if isinstance(metadata, dict) else ""
-    return _File(parsed(found.config.decode(), f"{path}:{archive.CONFIG}"), str(version), "", found.weights)
+    return _modern(found.config.decode(), found.metadata.decode(), path, found.weights)
 
 
-def _json(path: str) -> _File:
+def _modern(config: str, metadata: str, path: str, weights: Stored | None) -> _File:
+    """What Keras 3 keeps side by side, in an archive or in a folder."""
+    noted = parsed(metadata, f"{path}:{archive.METADATA}")
+    version = noted.get("keras_version", "") if isinstance(noted, dict) else ""
+    return _File(parsed(config, f"{path}:{archive.CONFIG}"), str(version), "", weights)
+
+
+def _folder(folder: Path, files: ExitStack) -> _File:
+    """A SavedModel, or an archive of Keras 3 that is a folder."""
+    if (folder / savedmodel.GRAPH).is_file():
+        found = savedmodel.open_savedmodel(folder)
+        return _File(found.config, found.keras_version, "tensorflow", found.variables)
+    if not (folder / archive.CONFIG).is_file():
+        raise ReadError(f"{folder}: a folder without a model; expected a SavedModel, or {archive.CONFIG} and weights")
+    metadata = folder / archive.METADATA
+    noted = metadata.read_text("utf-8") if metadata.is_file() else "{}"
+    weights = _open(str(weights_of(folder)), files).weights
+    return _modern((folder / archive.CONFIG).read_text("utf-8"), noted, str(folder), weights)
+
+
+def weights_of(folder: Path) -> Path:
+    """The file in which a folder of Keras 3 has its weights.
+
+    Raises:
+        ReadError: there is none.
+    """
+    for name in FOLDER_WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    raise ReadError(f"{folder}: holds no weights; expected {' or '.join(FOLDER_WEIGHTS)}")
+
+
+def _json(path: str, files: ExitStack) -> _File:
     config = parsed(Path(path).read_text("utf-8-sig"), path)
     if isinstance(config, str):  # json.dump(model.to_json())
         config = parsed(config, path)
+    if isinstance(config, dict) and shards.MAP in config:
+        return _File(weights=shards.open_shards(path, config, files))
     if not isinstance(config, dict) or "class_name" not in config:
         raise ReadError(f"{path}: JSON, but not of a Keras model, which names a class_name")
     return _File(config, str(config.get("keras_version", "")), str(config.get("backend", "")))
-
-
-def parsed(text: str, where: str) -> Any:
-    """JSON from an untrusted file: its texts can be written to another file."""
-    try:
-        value = json.loads(text)
-        if not text.isascii():
-            text.encode()
-        if SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise ReadError(f"{where}: a text in it is not Unicode; the file is damaged") from error
-    except ValueError as error:
-        raise ReadError(f"{where}: damaged JSON ({error})") from error
-    return value
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

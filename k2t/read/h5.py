@@ -16,6 +16,7 @@ import numpy as np
 
 from k2t.errors import ReadError
 from k2t.graph import Array, StoredArray
+from k2t.read.raw import checked, raw, widened
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # An array may declare this much more than the file stores for it: deflate cannot expand more.
@@ -176,8 +177,8 @@ class Store:
         elif self.extent and offset is not None and size == stored and _is_plain(dataset, plist, dtype):
             if offset + size > self.extent.size:
                 raise ReadError(f"{self.label}: the file ends within the array {path}; copy it again")
-            load = partial(_read, self.extent.path, self.extent.start + offset, dtype, shape)
-        return StoredArray(path, shape, native, partial(_checked, load, where))
+            load = raw(self.extent.path, self.extent.start + offset, dtype, shape)
+        return StoredArray(path, shape, native, checked(load, where))
 
 
 def _is_plain(dataset: Any, plist: Any, dtype: np.dtype[Any]) -> bool:
@@ -191,25 +192,8 @@ def _through_h5py(dataset: Any, dtype: np.dtype[Any]) -> Array:
 
 
 def _bfloat16(dataset: Any) -> Array:
-    """Keras stores bfloat16 as two opaque bytes: the upper half of a float32."""
-    raw = np.asarray(h5py.Dataset(dataset)[()])
-    return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-
-
-def _read(path: str, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    """The array at `offset`, read without HDF5: a tenth of the time, and other threads may run."""
-    count = math.prod(shape)
-    values = np.fromfile(path, dtype, count, offset=offset)
-    if values.size != count:
-        raise OSError("the file has become shorter")
-    return values.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-
-
-def _checked(load: Callable[[], Array], where: str) -> Array:
-    try:
-        return load()
-    except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-        raise ReadError(f"{where} cannot be read ({error}); the file is damaged or was changed") from error
+    """Keras stores bfloat16 as two opaque bytes."""
+    return widened(np.asarray(h5py.Dataset(dataset)[()]))
 
 
 def _decode(value: Any) -> str:

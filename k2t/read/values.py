@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +14,7 @@ from k2t.graph import Input
 
 T = TypeVar("T")
 
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 KERAS_PACKAGES = frozenset({"keras", "tf_keras", "keras_core", "tensorflow", "builtins"})
 # The floating point policies whose variables are of another type than the computation.
 MIXED = {"mixed_float16": "float32", "mixed_bfloat16": "float32", "infer": "float32", "_infer": "float32"}
@@ -19,6 +22,21 @@ DTYPES = frozenset(
     {"float16", "bfloat16", "float32", "float64", "bool", "string", "complex64", "complex128"}
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
+
+
+def parsed(text: str, where: str) -> Any:
+    """JSON from an untrusted file: its texts can be written to another file."""
+    try:
+        value = json.loads(text)
+        if not text.isascii():
+            text.encode()
+        if SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ReadError(f"{where}: a text in it is not Unicode; the file is damaged") from error
+    except ValueError as error:
+        raise ReadError(f"{where}: damaged JSON ({error})") from error
+    return value
 
 
 def expect(value: Any, kind: type[T], where: str) -> T:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import h5py
 
 from k2t.errors import ReadError
 from k2t.graph import Layer, StoredArray, Weights
+from k2t.read.bundle import Bundle
 from k2t.read.config import Model, saved
 from k2t.read.eras import Era, modern_weights
 from k2t.read.h5 import Store
+from k2t.read.objects import ObjectReader
+from k2t.read.shards import Shards
 
+Stored = Store | Shards | Bundle
 # What an archive holds besides the layers.
 NOT_LAYERS = frozenset({"optimizer", "_optimizer"})
 OLD_LAYERS = "_layer_checkpoint_dependencies"
@@ -19,33 +23,42 @@ OLD_LAYERS = "_layer_checkpoint_dependencies"
 TOP_LEVEL = "top_level_model_weights"
 
 
-def attach(model: Model, store: Store, era: Era) -> tuple[str, ...]:
+def attach(model: Model, stored: Stored, era: Era) -> tuple[str, ...]:
     """Give each layer of the outermost model its arrays; returns the names of those that belong to none.
 
     Raises:
         ReadError: the file is damaged, or holds the weights of another model.
     """
-    root = store.group(store.root, "model_weights") or store.root
-    names = store.names(root, "layer_names")
+    if isinstance(stored, Bundle):
+        for layer, tree in ObjectReader(model, stored).trees().items():
+            layer.weights = Weights(tree=tree)
+        return ()
+    if isinstance(stored, Shards):
+        return _attach_tree(model, stored.arrays(NOT_LAYERS), stored.label)
+    root = stored.group(stored.root, "model_weights") or stored.root
+    names = stored.names(root, "layer_names")
     if names is not None:
-        return _attach_flat(model, store, root, names, era)
+        surplus = _attach_flat(model, _flat(stored, root, names), stored.label, era)
+        own = _listed(stored, root, TOP_LEVEL) if TOP_LEVEL in root else []
+        return (*surplus, *(array.name for array in own))
     if "nb_layers" in root.attrs:
-        raise ReadError(f"{store.label}: weights of Keras 0 are not supported; save the model with Keras 1 or later")
-    return _attach_tree(model, store)
+        raise ReadError(f"{stored.label}: weights of Keras 0 are not supported; save the model with Keras 1 or later")
+    return _attach_tree(model, stored.arrays(stored.root, NOT_LAYERS), stored.label)
 
 
-def _attach_flat(model: Model, store: Store, root: h5py.Group, names: list[str], era: Era) -> tuple[str, ...]:
+def _flat(store: Store, root: h5py.Group, names: list[str]) -> dict[str, list[StoredArray]]:
     """Legacy HDF5: one list of arrays for each layer."""
     if len(set(names)) != len(names):
         raise ReadError(f"{store.label}: layer_names holds a name twice; the file is damaged")
-    stored = {name: _listed(store, root, name) for name in names}
-    partners = _partners(model.layers, stored, store.label)
+    return {name: _listed(store, root, name) for name in names}
+
+
+def _attach_flat(model: Model, stored: dict[str, list[StoredArray]], label: str, era: Era) -> tuple[str, ...]:
+    partners = _partners(model.layers, stored, label)
     for layer in model.layers:
         arrays = stored.pop(partners.get(layer.name, layer.name), None)
         if arrays is not None:
             layer.weights = Weights(flat=modern_weights(layer, arrays, era))
-    if TOP_LEVEL in root:
-        stored[TOP_LEVEL] = _listed(store, root, TOP_LEVEL)
     return tuple(array.name for arrays in stored.values() for array in arrays)
 
 
@@ -74,13 +87,13 @@ def _partners(layers: Sequence[Layer], stored: dict[str, list[StoredArray]], lab
     return {layer.name: name for layer, name in zip(layers, names, strict=True)}
 
 
-def _attach_tree(model: Model, store: Store) -> tuple[str, ...]:
+def _attach_tree(model: Model, stored: Iterator[tuple[str, StoredArray]], label: str) -> tuple[str, ...]:
     """Keras 3 and `.keras`: a path for each variable, below the path of its layer."""
     arrays: dict[str, StoredArray] = {}
-    for path, array in store.arrays(store.root, NOT_LAYERS):
+    for path, array in stored:
         key = "/".join(_part(part) for part in path.replace("\\", "/").split("/") if part)
         if key in arrays:
-            raise ReadError(f"{store.label}: the array {key} exists twice; the file is damaged")
+            raise ReadError(f"{label}: the array {key} exists twice; the file is damaged")
         if key.split("/")[0] not in NOT_LAYERS:
             arrays[key] = array
     if any(key.startswith(OLD_LAYERS) for key in arrays):

@@ -16,7 +16,8 @@ import numpy as np
 
 from k2t.errors import K2TError, ReadError
 from k2t.graph import Source
-from k2t.read import read
+from k2t.read import read, savedmodel, weights_of
+from k2t.read.bundle import prefix_of
 from k2t.verify import config as configs
 from k2t.verify.quirks import as_they_computed, refuse_lost
 from k2t.verify.reference import KerasReference, Library, library, named
@@ -39,8 +40,6 @@ def keras_reference(source: Any, weights: str | Path | None = None, run_source: 
     if hasattr(source, "to_json") and hasattr(source, "get_weights"):
         return _live(source)
     path = Path(source)
-    if path.is_dir():
-        raise K2TError(f"{path}: a SavedModel has no Keras reference; verify against the .keras or .h5 of the model")
     model = read(path, weights=weights)  # refuses what is damaged or hostile before a library sees it
     kind, config, version = sniff(path)
     file = ModelFile(path, kind, config, Path(weights) if weights else None, run_source, model)
@@ -50,6 +49,9 @@ def keras_reference(source: Any, weights: str | Path | None = None, run_source: 
     refuse_unknown(found, file)
     if not run_source:
         refuse_code(file.config, str(path), partial(_registered, found))
+    prefix = str(path / savedmodel.VARIABLES) if kind == "savedmodel" else weights and prefix_of(str(weights))
+    if prefix:
+        return KerasReference(found, _checkpoint(found, file, prefix))
     flat = found.legacy and kind != "keras"
     return KerasReference(found, _flat(found, file) if flat else _loaded(found, file))
 
@@ -59,7 +61,7 @@ class ModelFile:
     """What is to be opened.
 
     Attributes:
-        kind: `keras`, `h5` or `json`.
+        kind: `keras`, `folder` (the same, unpacked), `savedmodel`, `h5` or `json`.
         config: the decoded configuration.
         weights: a file with the weights, None where `path` has them.
         run_source: whether code in the file may run.
@@ -75,7 +77,12 @@ class ModelFile:
 
 
 def sniff(path: Path) -> tuple[str, Any, str]:
-    """(`keras`, `h5` or `json`; the configuration; the Keras version or "") by the file's content."""
+    """(the kind as `ModelFile` has it; the configuration; the Keras version or "") by the file's content."""
+    if path.is_dir() and (path / savedmodel.GRAPH).is_file():
+        found = savedmodel.open_savedmodel(path)
+        return "savedmodel", found.config, found.keras_version
+    if path.is_dir():
+        return "folder", json.loads((path / "config.json").read_text("utf-8")), "3"
     if h5py.is_hdf5(path) and not zipfile.is_zipfile(path):  # the weights in an archive may look like the file
         with h5py.File(path) as file:
             groups = [file] + ([file["model_weights"]] if "model_weights" in file else [])
@@ -141,9 +148,26 @@ def _loaded(found: Library, file: ModelFile) -> Callable[[str], Any]:
 
     def build(dtype: str) -> Any:
         if not loaded:
-            with found.floatx("float32"):
+            with found.floatx("float64"):  # else tf-keras rounds slopes to float32
                 loaded.append(_load(found, file))
         return _in_dtype(found, loaded[0], dtype)
+
+    return build
+
+
+def _checkpoint(found: Library, file: ModelFile, prefix: str) -> Callable[[str], Any]:
+    """tf-keras builds the configuration, TensorFlow reads the variables. The graphs of a SavedModel are never run."""
+
+    def build(dtype: str) -> Any:
+        try:
+            stored = _from_json(configs.for_tf_keras(copy.deepcopy(file.config)), run_source=file.run_source)
+            restored = stored.load_weights(prefix)
+            restored.assert_existing_objects_matched().expect_partial()
+        except Exception as error:
+            raise K2TError(f"{file.path}: {found.label} cannot open it: {_reason(error)}") from error
+        model = _in_dtype(found, stored, dtype)
+        as_they_computed(model, file.source.graph)
+        return model
 
     return build
 
@@ -153,6 +177,9 @@ def _load(found: Library, file: ModelFile) -> Any:
     try:
         if file.kind == "json":
             model = keras.models.model_from_json(json.dumps(file.config))
+        elif file.kind == "folder":
+            model = keras.saving.deserialize_keras_object(file.config, safe_mode=not file.run_source)
+            _load_weights(model, weights_of(file.path))
         else:
             with named(file.path, f"model.{file.kind}") as link:
                 model = keras.saving.load_model(link, compile=False, safe_mode=not file.run_source)
@@ -164,6 +191,9 @@ def _load(found: Library, file: ModelFile) -> Any:
 
 
 def _load_weights(model: Any, weights: Path) -> None:
+    if not h5py.is_hdf5(weights):  # `.weights.json` or a folder of shards
+        model.load_weights(str(weights))
+        return
     with h5py.File(weights) as file:
         flat = "layer_names" in file.attrs or "model_weights" in file
     with named(weights, "model.h5" if flat else "model.weights.h5") as link:
