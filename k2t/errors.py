@@ -9,7 +9,8 @@ K2TError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -53,3 +54,12 @@ class UnsupportedError(K2TError):
 
 class UntranslatableError(K2TError):
     """Raised for one layer: this option or input has no translation. Collected into UnsupportedError."""
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Arguments that something was not made for become a refusal."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise UntranslatableError(f"{what} ({type(error).__name__}: {error})") from error

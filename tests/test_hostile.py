@@ -11,11 +11,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from broken import CASES, SMALL, TREE, Broken, small_h5, small_keras
+from broken import CASES, SMALL, TREE, WEIGHTS, Broken, small_h5, small_keras
+from files import called, dense, functional, input_layer, kernel, sequential, write_h5
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from k2t.errors import ReadError
+import k2t
+from k2t.errors import ReadError, UnsupportedError
 from k2t.read import read
 
 NUMBERS = itertools.count()
@@ -175,3 +177,17 @@ def test_arrays_of_several_threads_are_right(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for values in pool.map(lambda _: array.load(), range(64)):
             np.testing.assert_array_equal(values, TREE["layers/dense/vars/0"])
+
+
+def test_option_of_the_wrong_kind_is_refused_with_its_name(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "m.h5", sequential(dense("one", batch_input_shape=[None, 3], use_bias="yes")), WEIGHTS)
+    with pytest.raises(UnsupportedError, match=r"one \(Dense\): option use_bias='yes' is no bool"):
+        k2t.convert(path)
+
+
+def test_output_that_a_layer_does_not_return_is_refused_with_both_layers(tmp_path: Path) -> None:
+    first, second = called(dense("one"), [["x", 0, 0, {}]]), called(dense("two"), [["one", 0, 7, {}]])
+    model = functional([input_layer("x", 3), first, second], [["x", 0, 0]], [["two", 0, 0]])
+    path = write_h5(tmp_path / "m.h5", model, {"one": kernel(), "two": kernel()})
+    with pytest.raises(UnsupportedError, match=r"two \(Dense\): takes output 7 of one, which has no such output"):
+        k2t.convert(path)

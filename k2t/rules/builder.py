@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from k2t.errors import Problem, UnsupportedError, UntranslatableError
+from k2t.errors import Problem, UnsupportedError, UntranslatableError, refusing
 from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure, refs
 from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variable, Weight, leaves, values
 from k2t.rules.base import CUSTOM, REFUSED, RULES, Rule, broadcast
@@ -316,6 +316,8 @@ def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], child: Callabl
     known, problems = trace_calls(graph, inputs, ops, child)
     if problems:
         raise UnsupportedError(problems)
+    if missing := [ref for ref in refs(graph.outputs) if ref not in known]:
+        raise UnsupportedError([Problem(graph.name, "model", no_output(ref)) for ref in missing])
     outputs = resolve(graph.outputs, known)
     if not all(isinstance(leaf, Value) for leaf in leaves(outputs)):
         raise UnsupportedError([Problem(graph.name, "model", "an output is no tensor that depends on an input")])
@@ -328,22 +330,31 @@ def trace_calls(
     """Like `build_calls`, as far as it goes: every output that is known, and what has no translation."""
     counts = Counter(id(call.layer) for call in graph.calls)
     known: dict[Ref, Any] = {Ref(i.name): value for i, value in zip(graph.inputs, inputs, strict=True)}
+    done = {declared.name for declared in graph.inputs}
     problems: list[Problem] = []
     for call in graph.calls:
         layer = call.layer
         try:
-            if any(ref not in known for ref in refs((call.args, call.kwargs))):
+            if missing := [ref for ref in refs((call.args, call.kwargs)) if ref not in known]:
                 check(layer)
+                problems += [Problem(layer.name, layer.kind, no_output(ref)) for ref in missing if ref.call in done]
                 continue
             parts = child(layer, counts[id(layer)] > 1)
             args, kwargs = resolve(call.args, known), resolve(call.kwargs, known)
-            output = apply_layer(Builder(ops, parts, call.name), args, kwargs)
+            with refusing("its inputs or options are not what this layer takes"):
+                output = apply_layer(Builder(ops, parts, call.name), args, kwargs)
             known.update(outputs_of(call.name, output))
+            done.add(call.name)
         except UntranslatableError as error:
             problems.append(Problem(layer.name, layer.kind, str(error)))
         except UnsupportedError as error:
             problems += error.problems
     return known, list(dict.fromkeys(problems))
+
+
+def no_output(ref: Ref) -> str:
+    """What to say of a reference to a tensor that a call does not return."""
+    return f"takes output {ref.index} of {ref.call}, which has no such output"
 
 
 def check(layer: Layer) -> None:

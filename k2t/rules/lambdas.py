@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from k2t.errors import UntranslatableError
+from k2t.errors import UntranslatableError, refusing
 from k2t.graph import PythonFunction, map_structure
 from k2t.program import Value, leaves
 from k2t.rules.base import CUSTOM, rule
@@ -43,10 +43,14 @@ def traced(b: Builder, function: Any, args: list[Any], given: dict[str, Any], ma
     Raises:
         UntranslatableError: it is not known, or does something that has no translation.
     """
-    from k2t.rules.tracing.interpreter import Interpreter, refusing
+    from k2t.rules.tracing.interpreter import Interpreter
     from k2t.rules.tracing.names import Closure
 
     custom = CUSTOM.get()
+    extra: dict[str, Any] = {"mask": mask, "training": None} if len(args) == 1 else {}
+    if callable(function):  # of the model's own code
+        names = function.parameters()
+        return function(b, *args, **{key: value for key, value in extra.items() if key in (names or ())[1:]}, **given)
     if isinstance(function, PythonFunction):
         if function.node is None:
             raise UntranslatableError(f"its function is no plain expression: {function.problem}; {WAYS_OUT}")
@@ -60,8 +64,7 @@ def traced(b: Builder, function: Any, args: list[Any], given: dict[str, Any], ma
     names = closure.parameters()
     defaults = function.defaults if isinstance(function, PythonFunction) else ()
     known = dict(zip(names[len(names) - len(defaults) :], defaults, strict=False))
-    extra = {"mask": mask, "training": None} if len(args) == 1 else {}
     given = {**known, **{key: value for key, value in extra.items() if key in names}, **given}
     given = {key: value for key, value in given.items() if key not in names[: len(args)]}
-    with refusing():
+    with refusing("cannot be followed"):
         return Interpreter(b, {}).run(closure, args, given)

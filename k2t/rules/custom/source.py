@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from k2t.errors import K2TError, ReadError, UntranslatableError
+from k2t.errors import K2TError, ReadError, UntranslatableError, refusing
 from k2t.graph import Layer, map_structure
 from k2t.program import Value
 from k2t.rules.base import CUSTOM, Custom, Rule
@@ -20,7 +20,6 @@ from k2t.rules.custom.interpreter import LayerInterpreter
 from k2t.rules.custom.objects import CustomClass, Instance, Sublayer
 from k2t.rules.custom.weights import settle
 from k2t.rules.parts import Parts
-from k2t.rules.tracing.interpreter import refusing
 from k2t.rules.tracing.names import Closure
 
 _numbers = itertools.count()
@@ -98,7 +97,7 @@ def activation_of(function: Closure) -> Any:
     """A function of the file as an activation."""
 
     def activate(b: Builder, x: Value, **arguments: Any) -> Any:
-        with refusing():
+        with refusing("cannot be followed"):
             return LayerInterpreter(b, {}).run(function, [x], arguments)
 
     return activate
@@ -118,7 +117,7 @@ def rule_of(kind: CustomClass, name: str) -> Rule:
 
     def translate(b: Builder, *inputs: Any, **calls: Any) -> Any:
         interpreter = LayerInterpreter(b, {})
-        with refusing():
+        with refusing("cannot be followed"):
             if b.parts not in instances:
                 instances[b.parts] = make(interpreter, kind, b)
             output = interpreter.call_instance(instances[b.parts], list(inputs), calls)

@@ -7,21 +7,10 @@ Keras, TensorFlow and numpy are looked up by name; anything else is refused with
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from k2t.errors import UntranslatableError
 from k2t.rules.tracing.calls import Calls
 from k2t.rules.tracing.names import Closure, Library, LoopExit, RaisedError, Returned, library_path
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """What an operation makes of arguments that it was not made for becomes a refusal."""
-    try:
-        yield
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise UntranslatableError(f"cannot be followed ({type(error).__name__}: {error})") from error
 
 
 class Interpreter(Calls):
