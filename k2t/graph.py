@@ -86,6 +86,7 @@ class Layer:
         path: where an archive keeps its weights, relative to the model around it (`layers/dense_1`).
         weights: for a layer of the outermost model, what the file holds for it.
         keras_2: whether it means what it meant before Keras 3, where the configuration is silent: how masks merge.
+        rule: for a class that the model's own code defines, its translation; else None.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Layer:
     path: str = ""
     weights: Weights | None = None
     keras_2: bool = False
+    rule: Any = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ class Source:
         backend: tensorflow, theano, cntk, jax, torch, or "".
         sha256: of the file's bytes, called when it is needed.
         surplus: arrays that belong to no layer of the model.
+        has_weights: code alone has none.
     """
 
     path: str
@@ -166,6 +169,7 @@ class Source:
     backend: str
     sha256: Callable[[], str]
     surplus: tuple[str, ...] = ()
+    has_weights: bool = True
 
 
 def refs(structure: Any) -> Iterator[Ref]:

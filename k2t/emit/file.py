@@ -52,8 +52,11 @@ class Emitted:
     places: dict[str, tuple[Place, ...]]
 
 
-def write_file(blocks: Sequence[Block], header: Header, dtype: str = "float32") -> Emitted:
+def write_file(blocks: Sequence[Block], header: Header, dtype: str = "float32", *, has_weights: bool = True) -> Emitted:
     """The formatted text for these classes, the main one last.
+
+    Args:
+        has_weights: whether there is a file of weights to load.
 
     Raises:
         K2TError: the formatter refused the text, which is a bug of k2t.
@@ -65,7 +68,7 @@ def write_file(blocks: Sequence[Block], header: Header, dtype: str = "float32") 
     helpers, helper_names = copied(helper_targets(blocks) | ({"variance_scaling_"} & set(re.findall(r"\w+", start))))
     module = cst.Module([item.node for item in written])
     classes = module.code
-    body = "\n\n\n".join(filter(None, [*helpers, classes, start, LOAD.format(name=main.name)]))
+    body = "\n\n\n".join(filter(None, [*helpers, classes, start, LOAD.format(name=main.name) if has_weights else ""]))
     text = f"{imports(body, helper_names)}\n\n{body}"
     formatted = format_code(text)
     digest = hashlib.sha256(formatted.encode()).hexdigest()
@@ -126,11 +129,12 @@ def imports(body: str, helper_names: set[str]) -> str:
     lines = ["from __future__ import annotations", ""]
     lines += [f"import {name}" for name in plain]
     lines += ["from collections.abc import Callable"] if "Callable[" in body else []
-    lines += ["from pathlib import Path"]
+    lines += ["from pathlib import Path"] if "Path(" in body else []
     lines += ["from typing import Any"] if any(f"{mark}Any" in body for mark in (": ", "> ", ", ", "[")) else []
-    lines += [""]
+    lines += [""] if lines[-1] else []
     lines += ["import torch"] if "torch." in body.replace("safetensors.torch", "") else []
-    lines += ["from safetensors.torch import load_model", "from torch import Tensor, nn"]
+    lines += ["from safetensors.torch import load_model"] if "load_model(" in body else []
+    lines += ["from torch import Tensor, nn"]
     lines += ["from torch.nn import functional as F"] if "F." in body else []
     return "\n".join(lines)
 

@@ -71,10 +71,13 @@ def entries(block: Block, prefix: str = "") -> Iterator[Entry]:
 
 def entry(key: str, weight: Weight) -> Entry:
     """Shape and dtype of a tensor, without reading it."""
-    arrays = [variable.array for variable in weight.variables if variable.array]
-    blanks = [np.broadcast_to(np.zeros((), array.dtype), array.shape) for array in arrays]
+    dtypes = [variable.array.dtype if variable.array else variable.dtype for variable in weight.variables]
+    blanks = [
+        np.broadcast_to(np.zeros((), storage(str(dtype))), variable.shape)
+        for dtype, variable in zip(dtypes, weight.variables, strict=True)
+    ]
     made = weight.transform(*blanks)
-    dtype = arrays[0].dtype.name if arrays else made.dtype.name
+    dtype = str(dtypes[0]) if dtypes else made.dtype.name
     return Entry(key, weight, made.shape, weight.dtype or dtype)
 
 

@@ -16,14 +16,14 @@ from k2t.graph import Source
 from k2t.hashes import sha256
 from k2t.read import archive, bundle, h5, savedmodel, shards
 from k2t.read.assets import attach_vocabularies
-from k2t.read.config import read_model
+from k2t.read.config import Model, read_model
 from k2t.read.eras import Era
 from k2t.read.h5 import Extent, Store
 from k2t.read.infer import with_input_shape
 from k2t.read.values import parsed
 from k2t.read.weights import Stored, attach
 
-__all__ = ["read", "weights_of"]
+__all__ = ["read", "read_weights", "weights_of"]
 
 # What a damaged file makes h5py, zipfile and json raise, and what is left of a configuration that is not Keras's.
 DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError)
@@ -81,6 +81,24 @@ def _read(path: str, weights: str | None) -> Source:
         graph = with_input_shape(model.graph)
         files.pop_all()  # the arrays keep open what they need
     return Source(path, graph, version, era.backend, functools.cache(lambda: sha256(path)), surplus)
+
+
+def read_weights(path: str | Path, model: Model, era: Era) -> tuple[str, ...]:
+    """Give the layers of a model the arrays of a file; returns the names of those that belong to none.
+
+    Raises:
+        ReadError: the file is damaged, holds no weights, or those of another model.
+    """
+    try:
+        with ExitStack() as files:
+            stored = _open(str(path), files).weights
+            if stored is None:
+                raise ReadError(f"{path}: holds no weights; expected .weights.h5, .h5 or a .keras archive")
+            surplus = attach(model, stored, era)
+            files.pop_all()  # the arrays keep open what they need
+            return surplus
+    except DAMAGE as error:
+        raise ReadError(f"{path}: damaged, or no weights of Keras ({type(error).__name__}: {error})") from error
 
 
 def _open(path: str, files: ExitStack) -> _File:

@@ -21,21 +21,22 @@ def taught(custom: str | Path | None) -> AbstractContextManager[None]:
     return custom_objects(custom)
 
 
-def translate(graph: Graph, custom: str | Path | None = None) -> Block:
+def translate(graph: Graph, custom: str | Path | None = None, *, has_weights: bool = True) -> Block:
     """Translate a whole model; every variable is bound to the array that the file holds for it.
 
     Args:
         custom: the file of the user's own layers and rules.
+        has_weights: whether there is such a file.
 
     Raises:
         UnsupportedError: names every layer without a translation.
         ReadError: the file's weights are not those of the layers.
     """
     with taught(custom):
-        return settled(lambda varying: attempt(graph, varying))
+        return settled(lambda varying: attempt(graph, varying, has_weights))
 
 
-def attempt(graph: Graph, varying: set[Place]) -> Block:
+def attempt(graph: Graph, varying: set[Place], has_weights: bool) -> Block:
     """A translation of the whole model; adds to `varying` the layers that are called with several shapes."""
     ops: list[Op] = []
     inputs = [Value(declared.shape, declared.dtype, layer=declared.name) for declared in graph.inputs]
@@ -45,7 +46,7 @@ def attempt(graph: Graph, varying: set[Place]) -> Block:
         return parts.setdefault(id(layer), Parts(layer, shared=shared, varying=varying))
 
     outputs = build_calls(graph, inputs, ops, child)
-    for own in parts.values():
+    for own in parts.values() if has_weights else ():
         bind(own.variables, own.layer)
     names = [declared.name for declared in graph.inputs]
     return Block(graph.name, inputs, names, ops, outputs)

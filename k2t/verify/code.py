@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -12,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from k2t.errors import K2TError, ReadError
+from k2t.errors import K2TError
 from k2t.graph import Shape
 from k2t.verify.child import MARK, RECORDING, Request
 from k2t.verify.recording import Recording, read
 
-CODE = re.compile(r"(?P<path>.+\.(?:py|ipynb))(?::(?P<entry>[\w.]+(\[\d+\])?))?")
-
 
 def is_code(source: Any) -> bool:
     """Whether a source is Keras code: `model.py`, `model.py:build`, `notebook.ipynb`."""
+    from k2t.code import CODE
+
     return isinstance(source, str | Path) and CODE.fullmatch(str(source)) is not None
 
 
@@ -53,16 +52,13 @@ def code_reference(source: str | Path, weights: str | Path | None, given: Given)
     Raises:
         K2TError: the code cannot be translated, or does not run.
     """
-    from k2t.code import entry_of, era_of
+    from k2t.code import entry_of, era_of, parts_of
     from k2t.pipeline import convert
 
-    found = CODE.fullmatch(str(source))
-    if found is None or not Path(found["path"]).is_file():
-        raise ReadError(f"{source}: no such file")
     options: dict[str, Any] = {"arguments": dict(given.arguments), "input_shapes": list(given.input_shapes)}
     with tempfile.TemporaryDirectory(prefix="k2t-") as folder:
         request = Request(
-            path=found["path"],
+            path=str(parts_of(str(source))[0]),
             entry=entry_of(str(source)),
             **options,
             version=".".join(map(str, era_of(str(source)).version)),
