@@ -11,6 +11,7 @@ import parity
 import pytest
 
 import k2t
+from k2t.verify.training import compare_training
 
 Build = Callable[[Any], Any]
 BUILDS: dict[str, Build] = {}
@@ -60,3 +61,41 @@ def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: N
     inputs = [rng.normal(0, 1, (3, *(7 if n is None else n for n in x.shape[1:]))) for x in model.inputs]
     for got, want in zip(parity.run(net, result, inputs), parity.reference(model, inputs), strict=True):
         parity.assert_close(got, want)
+
+
+@pytest.mark.parametrize("kind", ["Rescaling", "Normalization", "Identity"])
+def test_layers_that_hand_no_mask_on_in_keras_2(kind: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    layers = keras.layers
+    options = {"Rescaling": {"scale": 0.5}, "Normalization": {"mean": 0.5, "variance": 2.0}}
+    x = keras.Input((5, 3))
+    layer = getattr(layers, kind)(**options.get(kind, {}))
+    model = keras.Model(x, layers.GlobalAveragePooling1D()(layer(layers.Masking()(x))))
+    model.save(tmp_path / "model.h5")
+    k2t.convert(tmp_path / "model.h5").write(tmp_path / "net.py")
+    assert k2t.verify(tmp_path / "net.py", tmp_path / "model.h5").ok
+
+
+def queries_that_may_see_nothing(keras: Any) -> Any:
+    x = keras.Input((5, 3))
+    y = keras.layers.Masking()(x)
+    return keras.Model(x, keras.layers.MultiHeadAttention(2, 3)(y, y))
+
+
+def slopes_below_zero(keras: Any) -> Any:
+    x = keras.Input((5, 3))
+    return keras.Model(x, keras.layers.ReLU(negative_slope=0.1)(keras.layers.Dense(2)(x)))
+
+
+@pytest.mark.parametrize(
+    ("library", "build"), [("keras", queries_that_may_see_nothing), ("tf_keras", slopes_below_zero)]
+)
+def test_gradients_of_found_models_agree(library: str, build: Build, tmp_path: Path) -> None:
+    keras = pytest.importorskip(library)
+    keras.backend.clear_session()
+    model = build(keras)
+    parity.randomize(model)
+    model.save(tmp_path / "model.keras")
+    k2t.convert(tmp_path / "model.keras").write(tmp_path / "net.py")
+    training = compare_training(tmp_path / "net.py", tmp_path / "model.keras")
+    assert training.ok, training

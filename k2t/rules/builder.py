@@ -23,6 +23,8 @@ OPERATION = "ops."
 RECORDED = frozenset(
     {"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer"}
 )
+# These hand no mask on in Keras 2.
+UNMASKING = frozenset({"Identity", "Normalization", "Rescaling"})
 WAYS_OUT = "give the source of its class with --custom FILE, or write a rule for it"
 
 
@@ -244,7 +246,8 @@ def apply_rule(b: Builder, rule: Rule, inputs: tuple[Any, ...], calls: dict[str,
         raise UntranslatableError(f"called with {', '.join(unknown)}, which has no translation")
     output = rule.function(b, *inputs, **arguments, **calls)
     first = next((leaf for leaf in leaves(inputs) if isinstance(leaf, Value)), None)
-    if rule.masking and isinstance(output, Value) and output.mask is None and first is not None:
+    masking = rule.masking and not (b.layer.keras_2 and b.layer.kind in UNMASKING)
+    if masking and isinstance(output, Value) and output.mask is None and first is not None:
         output.mask = first.mask
     return output
 

@@ -122,8 +122,8 @@ def repeat_vector(b: Builder, x: Value, *, n: int) -> Value:
 
 @rule("Identity", masking=True, examples=[example((4, 3))])
 def identity(b: Builder, x: Value) -> Value:
-    """Nothing."""
-    return x
+    """Nothing; in Keras 2 it hands no mask on."""
+    return b.call(".clone", x) if b.layer.keras_2 and x.mask is not None else x
 
 
 @rule("ActivityRegularization", masking=True, examples=[example((4, 3), l1=0.1)])

@@ -126,8 +126,9 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
 
 def hand_over_words(model: Any, copy: Any) -> None:
     """Vocabularies that layers of `model` have learned are no weights."""
-    for layer, other in zip(model._flatten_layers(), copy._flatten_layers(), strict=True):
-        if hasattr(layer, "input_vocabulary") and layer.input_vocabulary is None:
+    lookups = ([part for part in each._flatten_layers() if hasattr(part, "input_vocabulary")] for each in (model, copy))
+    for layer, other in zip(*lookups, strict=True):
+        if layer.input_vocabulary is None:
             words = layer.get_vocabulary()
             weights = layer.idf_weights.numpy()[: len(words)] if layer.output_mode == "tf_idf" else None
             other.set_vocabulary(words, idf_weights=weights)
