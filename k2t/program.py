@@ -204,6 +204,7 @@ class Module:
         building: statements that fill a container behind its constructor, verbatim.
         parts: the classes that `building` names.
         instances: in a class of `recover`, the modules of the model that it stands for.
+        between: the values between the parts of an `nn.Sequential`.
     """
 
     call: str | Block
@@ -218,6 +219,7 @@ class Module:
     building: list[str] = field(default_factory=list)
     parts: list[Block] = field(default_factory=list)
     instances: list[Module] = field(default_factory=list)
+    between: list[Value] = field(default_factory=list)
 
     def tree(self) -> Iterator[Module]:
         """The module, and those among its arguments: the parts of an `nn.Sequential`."""
@@ -244,6 +246,11 @@ class Parameter:
     role: str = ""
     axes: tuple[int, ...] = ()
     name: str = ""
+
+    @property
+    def rank(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
     sizes: tuple[int | Code, ...] = ()
     instances: list[Parameter] = field(default_factory=list)
 

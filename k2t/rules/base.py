@@ -7,7 +7,7 @@ order; so an option that the rule does not know is an error, and nothing is drop
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,7 +112,7 @@ class Custom:
 
     rules: dict[str, Rule] = field(default_factory=dict)
     functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    names: dict[str, Any] = field(default_factory=dict)
+    names: Mapping[str, Any] = field(default_factory=dict)
 
 
 RULES: dict[str, Rule] = {}

@@ -19,9 +19,10 @@ from k2t.symbols import is_symbolic
 
 # The reader's prefix for a recorded operation: `ops.ExpandDims`.
 OPERATION = "ops."
-# The layers in which tf.keras kept calls of TensorFlow.
+# The layers in which tf.keras kept calls of TensorFlow, and those in which code has calls of functions.
 RECORDED = frozenset(
     {"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer"}
+    | {"Function", "Item"}
 )
 # These hand no mask on in Keras 2.
 UNMASKING = frozenset({"Identity", "Normalization", "Rescaling"})
@@ -188,6 +189,8 @@ def find_rule(layer: Layer) -> Rule:
     Raises:
         UntranslatableError: there is none; says whether the class is known.
     """
+    if isinstance(layer.rule, Rule):
+        return layer.rule
     custom = CUSTOM.get().rules
     if (own := custom.get(layer.kind) or custom.get(layer.kind.rpartition(">")[2])) is not None:
         return own

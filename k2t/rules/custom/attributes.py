@@ -15,6 +15,7 @@ INHERITED = frozenset(
     {
         "__call__",
         "__init__",
+        "__setattr__",
         "add_loss",
         "add_metric",
         "add_update",

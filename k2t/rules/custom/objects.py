@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ class CustomClass:
 
     node: ast.ClassDef
     bases: list[Any]
-    names: dict[str, Any] = field(repr=False)
+    names: Mapping[str, Any] = field(repr=False)
     attributes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -119,7 +119,7 @@ Inner = Instance | Sublayer | Chain
 class Method:
     """A method of a custom layer, of the class that defines it."""
 
-    instance: Instance
+    instance: Any
     kind: CustomClass
     node: ast.FunctionDef
 
@@ -133,7 +133,7 @@ class Method:
 class Super:
     """`super()`: the methods of the classes behind `kind`."""
 
-    instance: Instance
+    instance: Any
     kind: CustomClass
 
 

@@ -191,7 +191,19 @@ def plain(value: Any) -> Any:
     return int(item) if kind == "i" else TYPES.get(item, item) if kind == "type" else item
 
 
+def named(b: Builder, inputs: Arguments, calls: Options) -> Any:
+    """A function of any library, as code calls it: `K.sum(*inputs, **calls)`."""
+    return call_dialect(b, option(b, "function"), inputs, calls)
+
+
+def item(b: Builder, inputs: Arguments, calls: Options) -> Any:
+    """One of the sizes that a function has returned."""
+    return inputs[0][b.layer.options["index"]]
+
+
 KINDS: dict[str, Callable[[Builder, Arguments, Options], Any]] = {
+    "Function": named,
+    "Item": item,
     "TFOpLambda": function,
     "SlicingOpLambda": function,
     "ClassMethod": class_method,

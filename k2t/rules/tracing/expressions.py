@@ -28,6 +28,7 @@ from k2t.rules.tracing.names import (
     LocatedError,
     Scope,
     Unknown,
+    UnknownError,
     library_path,
 )
 
@@ -328,7 +329,7 @@ class Expressions:
     def unstacked(self, node: ast.AST, value: Any) -> list[Any]:
         """A tensor taken apart along its first axis."""
         if isinstance(value, Unknown):
-            raise self.located(node, str(value))
+            raise UnknownError(str(value), value)
         if not isinstance(value, Value):
             raise self.refusal(node, f"taking {type(value).__name__} apart")
         return list(self.operation("unstack", value))
@@ -363,7 +364,7 @@ class Expressions:
     def constant(self, node: ast.AST, value: Any) -> Any:
         """A value that must be known now."""
         if isinstance(value, Unknown):
-            raise self.located(node, f"a condition on what is not known: {value}")
+            raise UnknownError(f"a condition on what is not known: {value}", value)
         if self.traced(value) or (isinstance(value, np.ndarray) and value.size != 1):
             raise self.refusal(node, "a condition on the values of a tensor")
         return value
@@ -381,10 +382,10 @@ class Expressions:
             items: list[Any] | None = list(value) if not isinstance(value, range) or len(value) <= MAX_ITEMS else None
         except TypeError:
             items = None
+        if isinstance(value, Unknown):
+            raise UnknownError(f"a loop of unknown length: {value}", value)
         if items is None:
-            raise self.refusal(
-                node, f"a loop of unknown length ({value})" if unknown_of(value) else "a loop of unknown length"
-            )
+            raise self.refusal(node, "a loop of unknown length")
         return items
 
     def refusal(self, node: ast.AST, what: str) -> UntranslatableError:

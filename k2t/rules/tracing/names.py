@@ -151,6 +151,14 @@ class LocatedError(UntranslatableError):
     """An error that says where in the code it is."""
 
 
+class UnknownError(LocatedError):
+    """What is done depends on a value that the code does not hold."""
+
+    def __init__(self, text: str, unknown: Unknown) -> None:
+        super().__init__(text)
+        self.unknown = unknown
+
+
 class RaisedError(LocatedError):
     """An error that the code itself raises."""
 
@@ -192,6 +200,8 @@ def library_path(path: str) -> str:
         prefix = start.split(".")
         if parts[: len(prefix)] == prefix:
             parts = ["keras", *parts[len(prefix) :]]
+    if parts[0] == "keras":  # where releases keep what they export
+        parts = [part for part in parts if part not in ("src", "api", "_v2", "_v1", "legacy")]
     if parts[:2] == ["keras", "backend"]:
         return ".".join(["K", *parts[2:]])
     first = LIBRARIES.get(parts[0], parts[0])

@@ -1,0 +1,389 @@
+"""Follows a script as Python would run it, as far as the model needs it; what the code does not hold stays unknown."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from k2t.code.libraries import Libraries
+from k2t.code.modules import Module, locate, parse
+from k2t.code.objects import Broken, Custom, Made, Net, Partial, Tensor, Thing
+from k2t.code.slices import CHANGES, bound
+from k2t.errors import UntranslatableError
+from k2t.rules.custom.objects import CustomClass, Method, Super
+from k2t.rules.tracing.interpreter import loaded
+from k2t.rules.tracing.names import (
+    CONSTANTS,
+    Bound,
+    Closure,
+    Library,
+    LimitError,
+    LoopExit,
+    RaisedError,
+    Returned,
+    Scope,
+    Unknown,
+    UnknownError,
+    library_path,
+)
+
+# What Python code raises here when it is given what it was not made for.
+FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+PROPERTIES = frozenset({"property", "cached_property"})
+
+
+class Script(Libraries):
+    """Follows whole files."""
+
+    def module(self, path: Path) -> Module:
+        """A file of the project, parsed once."""
+        known = self.modules.get(path)
+        if known is None:
+            known = self.modules[path] = Module(path, parse(path), self.define)
+        return known
+
+    def define(self, module: Module, statements: list[ast.stmt]) -> None:
+        """Run statements of a file in its own scope."""
+        outer, frames, depth = self.names, self.frames, self.depth
+        self.names, self.frames, self.depth = Scope(module), [], 0
+        try:
+            for statement in statements:
+                self.of_file(statement)
+        finally:
+            self.names, self.frames, self.depth = outer, frames, depth
+
+    def of_file(self, statement: ast.stmt) -> None:
+        """One statement of a file; each has its own limit of steps."""
+        outer, self.steps = self.steps, 0
+        try:
+            self.execute([statement])
+        except (Returned, LoopExit):
+            return
+        except (LimitError, RaisedError) as error:
+            self.skip(statement, str(error))
+        finally:
+            self.steps = outer
+
+    @property
+    def file(self) -> Module | None:
+        """The file whose code is followed."""
+        last = self.names.maps[-1]
+        return last if isinstance(last, Module) else None
+
+    def place(self, node: ast.AST) -> str:
+        """`file:line:column`."""
+        name = self.file.path.name if self.file is not None else ""
+        return f"{name}:{getattr(node, 'lineno', 0)}:{getattr(node, 'col_offset', -1) + 1}"
+
+    def execute(self, body: Sequence[ast.stmt]) -> None:
+        """Statements in order; what one of them fails to make is unknown afterwards."""
+        for statement in body:
+            try:
+                super().execute([statement])
+            except (LimitError, RaisedError):
+                raise
+            except UnknownError as error:
+                self.skip(statement, str(error), error.unknown)
+            except UntranslatableError as error:
+                self.skip(statement, str(error))
+            except FAILURES as error:
+                self.skip(statement, f"{type(error).__name__}: {error}")
+
+    def skip(self, statement: ast.stmt, reason: str, cause: Unknown | None = None) -> None:
+        """A statement cannot be followed: what it would bind or change is unknown."""
+        unknown = cause or Unknown(text_of(statement), self.place(statement), reason=reason)
+        if any(isinstance(node, ast.Return) for node in outside_functions(statement)):
+            raise Returned(unknown)
+        for node in outside_functions(statement):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
+                self.spoil(node.func.value, unknown)
+        for name in set(rebound(statement)):
+            self.names[name] = unknown
+        if isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            for target in targets:
+                if isinstance(target, ast.Attribute | ast.Subscript):
+                    self.spoil(target.value, unknown, target)
+
+    def spoil(self, node: ast.expr, unknown: Unknown, target: ast.expr | None = None) -> None:
+        """An object that a failed statement would have changed."""
+        try:
+            item = self.evaluate(loaded(node))
+        except (UntranslatableError, *FAILURES):
+            return
+        if isinstance(item, Net):
+            item.problems.append(self.problem(node, item.layer.kind, str(unknown)))
+        elif isinstance(item, list):
+            item.append(unknown)
+        elif isinstance(target, ast.Attribute) and isinstance(item, Thing | Made):
+            item.attributes[target.attr] = unknown
+        elif isinstance(item, dict) and isinstance(target, ast.Subscript):
+            try:
+                item[self.evaluate(target.slice)] = unknown
+            except (UntranslatableError, *FAILURES):
+                item[unknown] = unknown
+
+    def assign(self, target: ast.expr, value: Any) -> None:
+        """Bind a name; a value that the user gives wins where the code holds none."""
+        if isinstance(target, ast.Name):
+            module = self.names.maps[0] is self.main
+            if target.id in self.given and (module or isinstance(value, Unknown)):
+                value = self.use(target.id)
+            elif isinstance(value, Unknown) and not isinstance(value, Broken) and not value.name:
+                value = Unknown(value.text, value.place, target.id, value.reason)
+        super().assign(target, value)
+
+    def use(self, name: str) -> Any:
+        """A value that the user gives."""
+        self.used.add(name)
+        return self.given[name]
+
+    def set_attribute(self, node: ast.Attribute, subject: Any, value: Any) -> None:
+        """`subject.name = value`."""
+        key = f"self.{node.attr}"
+        if isinstance(subject, Thing | Custom) and key in self.given and isinstance(value, Unknown):
+            value = self.use(key)
+        if isinstance(value, Unknown) and not isinstance(value, Broken) and not value.name:
+            value = Unknown(value.text, value.place, ast.unparse(node), value.reason)
+        if isinstance(subject, CustomClass | Thing):
+            subject.attributes[node.attr] = value
+        elif isinstance(subject, Made):
+            self.set_of_layer(subject, node.attr, value)
+        elif not isinstance(subject, Unknown | Library | Tensor | Closure):
+            super().set_attribute(node, subject, value)
+
+    def do_try(self, node: ast.Try) -> None:
+        """The body; a handler if the code raises an error, or if what is imported is not there."""
+        try:
+            self.execute(node.body)
+        except RaisedError:
+            for handler in node.handlers[:1]:
+                self.execute(handler.body)
+        else:
+            self.execute(node.orelse)
+        self.execute(node.finalbody)
+
+    def do_with(self, node: ast.With) -> None:
+        """The body; what a context is bound to."""
+        for item in node.items:
+            if item.optional_vars is not None:
+                try:
+                    value = self.evaluate(item.context_expr)
+                except UntranslatableError:
+                    value = Unknown(text_of(item.context_expr), self.place(node))
+                self.assign(item.optional_vars, value)
+        self.execute(node.body)
+
+    def do_import(self, node: ast.Import) -> None:
+        """A module of the project, or a library."""
+        for item in node.names:
+            found = self.project_file(item.name, 0)
+            if found is None:
+                super().do_import(ast.Import([item]))
+            else:
+                self.names[item.asname or item.name.split(".")[0]] = self.imported(item, found)
+
+    def imported(self, item: ast.alias, found: Path) -> Any:
+        """`import a.b`: `a`, or `a.b` where that has a name of its own."""
+        if item.asname or "." not in item.name:
+            return self.module(found)
+        return Library(f"project:{item.name.split('.')[0]}")
+
+    def project_file(self, name: str, level: int) -> Path | None:
+        """The file of an imported module, where it lies in the project."""
+        here = self.file.path if self.file is not None else self.base
+        if not level and name.split(".", maxsplit=1)[0] in LIBRARY_NAMES:
+            return None
+        return locate(name, level, here, self.base.parent)
+
+    def do_importfrom(self, node: ast.ImportFrom) -> None:
+        """`from keras import backend as K`; a file of the project is followed."""
+        found = self.project_file(node.module or "", node.level)
+        for item in node.names:
+            if item.name == "*":
+                self.star(node, found)
+            elif found is not None:
+                self.names[item.asname or item.name] = self.member(node, found, item.name)
+            elif (inner := self.project_file(f"{node.module or ''}.{item.name}", node.level)) is not None:
+                self.names[item.asname or item.name] = self.module(inner)
+            elif node.level:
+                text = f"from {'.' * node.level}{node.module or ''} import {item.name}"
+                self.names[item.asname or item.name] = Unknown(text, self.place(node), reason="there is no such file")
+            else:
+                path = library_path(f"{node.module}.{item.name}")
+                made = CONSTANTS.get(path, Library(path))
+                whole = Library(library_path(node.module or ""))
+                self.names[item.asname or item.name] = self.version(whole.path) if item.name == "__version__" else made
+
+    def star(self, node: ast.ImportFrom, found: Path | None) -> None:
+        """`from x import *`."""
+        if self.file is None or self.names.maps[0] is not self.file:
+            raise self.refusal(node, "a star import inside a function")
+        source = Library(library_path(node.module or "")) if found is None else self.module(found)
+        self.file.stars.insert(0, source)
+
+    def member(self, node: ast.AST, path: Path, name: str) -> Any:
+        """A name of a file of the project, or a module of a package."""
+        module = self.module(path)
+        if name in module:
+            return module[name]
+        inner = locate(name, 1, path, path)
+        if inner is not None and inner != path:
+            return self.module(inner)
+        return Unknown(f"from {path.stem} import {name}", self.place(node), reason="the file does not define it")
+
+    def do_classdef(self, node: ast.ClassDef) -> None:
+        """A class; its constants are its attributes."""
+        made = CustomClass(node, [self.evaluate(base) for base in node.bases], self.names)
+        outer = self.names
+        self.names = Scope(made.attributes, outer)
+        try:
+            self.execute([item for item in node.body if not isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)])
+        finally:
+            self.names = outer
+        self.names[node.name] = made
+
+    def do_functiondef(self, node: ast.FunctionDef) -> None:
+        """A function of the code; a decorator of the code wraps it."""
+        function: Any = Closure(node, self.names, self.defaults(node))
+        for decorator in reversed(node.decorator_list):
+            made = self.evaluate(decorator)
+            if isinstance(made, Closure | Partial):
+                function = self.apply(decorator, made, [function], {})
+        self.names[node.name] = function
+
+    do_asyncfunctiondef = do_functiondef
+
+    def do_expr(self, node: ast.Expr) -> None:
+        """A call for its effect."""
+        if isinstance(node.value, ast.Yield | ast.YieldFrom | ast.Await):
+            raise self.refusal(node, "a generator")
+        super().do_expr(node)
+
+    def attribute(self, node: ast.AST, value: Any, name: str) -> Any:
+        """What an object has under this name."""
+        if isinstance(value, Unknown):
+            return value
+        if isinstance(value, Library) and name in ("__version__", "VERSION"):
+            return self.version(value.path)
+        if isinstance(value, Module):
+            if name in value:
+                return value[name]
+            inner = locate(name, 1, value.path, value.path)
+            return self.module(inner) if inner else Unknown(f"{value.path.stem}.{name}", self.place(node))
+        if isinstance(value, Library) and value.path.startswith("project:"):
+            found = self.project_file(f"{value.path.removeprefix('project:')}.{name}", 0)
+            return self.module(found) if found else Library(f"{value.path}.{name}")
+        if isinstance(value, Thing | Custom):
+            return self.own(node, value, name)
+        if isinstance(value, Super):
+            return self.of_super(node, value, name)
+        if isinstance(value, CustomClass):
+            return self.of_class(node, value, name)
+        if isinstance(value, Closure) and name == "__name__":
+            return getattr(value.node, "name", "<lambda>")
+        if isinstance(value, int) and name == "value":
+            return value  # a dimension of TensorFlow 1
+        return super().attribute(node, value, name)
+
+    def version(self, library: str) -> str:
+        """The release that code which asks for one finds."""
+        return "2.15.0" if library == "tf" else ".".join(map(str, (*self.era.version, 0, 0)[:3]))
+
+    def own(self, node: ast.AST, thing: Thing | Custom, name: str) -> Any:
+        """`self.name`."""
+        if name in thing.attributes:
+            return thing.attributes[name]
+        if name == "__class__":
+            return thing.kind
+        if name == "__dict__":
+            return thing.attributes
+        if (found := thing.kind.find(name)) is not None:
+            return self.method_of(thing, *found)
+        for kind in thing.kind.lineage():
+            if name in kind.attributes:
+                return kind.attributes[name]
+        if f"self.{name}" in self.given:
+            return self.use(f"self.{name}")
+        if isinstance(thing, Custom):
+            return self.of_layer(node, thing, name)
+        if thing.kind.library_base() or any(
+            isinstance(base, Unknown) for one in thing.kind.lineage() for base in one.bases
+        ):
+            return Unknown(f"self.{name}", self.place(node), f"self.{name}")
+        raise self.refusal(node, f"the attribute {name!r}, which the class does not set,")
+
+    def method_of(self, thing: Any, kind: CustomClass, function: ast.FunctionDef) -> Any:
+        """A method, as its decorators have it."""
+        decorators = {ast.unparse(item).rpartition(".")[2] for item in function.decorator_list}
+        if decorators & PROPERTIES:
+            return self.method(Method(thing, kind, function), [], {})
+        if "staticmethod" in decorators:
+            return Closure(function, kind.names)
+        if "classmethod" in decorators:
+            return Partial(Closure(function, kind.names), (thing if isinstance(thing, CustomClass) else thing.kind,))
+        return Method(thing, kind, function)
+
+    def of_class(self, node: ast.AST, kind: CustomClass, name: str) -> Any:
+        """`Class.name`."""
+        if name == "__name__":
+            return kind.name
+        if (found := kind.find(name)) is not None:
+            decorators = {ast.unparse(item).rpartition(".")[2] for item in found[1].decorator_list}
+            return self.method_of(kind, *found) if decorators else Closure(found[1], found[0].names)
+        for one in kind.lineage():
+            if name in one.attributes:
+                return one.attributes[name]
+        return Bound(kind, name)
+
+    def of_super(self, node: ast.AST, value: Super, name: str) -> Any:
+        """`super().name`."""
+        found = value.instance.kind.find(name, after=value.kind)
+        if found is not None:
+            return Method(value.instance, *found)
+        return Bound(value, name)
+
+    def method(self, method: Method, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A method of the code."""
+        self.frames.append((method.instance, method.kind))
+        try:
+            return self.run(method.function, [method.instance, *args], kwargs)
+        finally:
+            self.frames.pop()
+
+
+# Packages that are never looked for in the project.
+LIBRARY_NAMES = frozenset(
+    {"keras", "tensorflow", "tf_keras", "numpy", "math", "os", "sys", "functools", "typing", "random"}
+)
+
+
+def text_of(node: ast.AST) -> str:
+    """Code on one line."""
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def outside_functions(statement: ast.AST) -> list[ast.AST]:
+    """The nodes of a statement; functions and classes without what is inside them."""
+    found = [statement]
+    if not isinstance(statement, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+        for child in ast.iter_child_nodes(statement):
+            found += outside_functions(child)
+    return found
+
+
+def rebound(statement: ast.AST) -> Iterator[str]:
+    """The names that a statement binds anew."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+        yield from bound(statement)
+        return
+    for node in outside_functions(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Import | ast.ImportFrom) or (
+            node is not statement and isinstance(node, ast.FunctionDef)
+        ):
+            yield from bound(node)
