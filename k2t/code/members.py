@@ -245,7 +245,7 @@ class Members(Models):
         if name == "compute_output_shape":
             tensor = self.given_tensor("shape", tuple(args[0]))
             found = self.call(node, made, [tensor], {})
-            return map_structure(lambda leaf: shape_in(leaf), found)
+            return map_structure(shape_in, found)
         if isinstance(made, Net) and made.sequential:
             if name == "add":
                 return self.add(node, made, args[0])

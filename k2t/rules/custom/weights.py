@@ -115,7 +115,7 @@ def settle(root: Instance) -> None:
     lost = [variable for parts in every(root.parts) for variable in parts.declared.values() if variable not in places]
     if lost:
         raise UntranslatableError(f"the weight {lost[0].keras_name} is of a layer that is no attribute of self")
-    if not root.parts.in_archive:
+    if root.layer.weights is not None and not root.parts.in_archive:
         check_order(items)
     variables = root.parts.variables
     spots = sorted(variables.index(variable) for variable in places)
