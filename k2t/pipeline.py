@@ -17,6 +17,7 @@ from k2t.graph import Source
 from k2t.lower import lower
 from k2t.program import Block, Module, Value, values
 from k2t.read import read
+from k2t.recover import Recovery, as_they_are, recover
 from k2t.rules.translate import translate
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def convert(
     custom: str | Path | None = None,
     output: str | Path | None = None,
     fold_bn: bool = False,
+    flat: bool = False,
 ) -> Result:
     """Convert a saved Keras model.
 
@@ -102,6 +104,7 @@ def convert(
         output: where the result will be written; then the weights are on their way while the code is emitted.
         fold_bn: fold batch normalization into the layers around it, for inference only; what is folded is kept in
             float64 in the file, and loaded in the model's dtype.
+        flat: one class with every layer, instead of classes for what repeats.
 
     Raises:
         ReadError: the file cannot be read.
@@ -111,6 +114,7 @@ def convert(
     sha256 = Background(model.sha256)
     main = translate(model.graph, custom)
     blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
+    recovery = (as_they_are if flat else recover)(blocks)
     tensors = list(entries(main))
     known = metadata(main, tensors)
     room = len(header(tensors, known)) + places_room(main) // 8 * 8
@@ -120,6 +124,7 @@ def convert(
         "--layout": layout if layout != "torch" else None,
         "--custom": Path(custom).name if custom else None,
         "--fold-bn": "" if fold_bn else None,
+        "--flat": "" if flat else None,
     }
 
     from k2t.emit.file import Header, write_file  # imports LibCST, while the weights are read and written
@@ -131,7 +136,7 @@ def convert(
         VERSION,
         " ".join(f"{key} {value}".strip() for key, value in options.items() if value is not None),
     )
-    emitted = write_file(blocks, head, model_dtype(model, tensors))
+    emitted = write_file(recovery.classes, head, model_dtype(model, tensors))
     variables = {id(v): v for item in tensors for v in item.weight.variables}
     return Result(
         source=emitted.source,
@@ -144,7 +149,8 @@ def convert(
         parameters=sum(math.prod(v.shape) for v in variables.values()),
         origin=model.path,
         tensors=tensors,
-        metadata=known | {"k2t.source_sha256": head.sha256, "k2t.layers": json.dumps(layer_places(main, emitted))},
+        metadata=known
+        | {"k2t.source_sha256": head.sha256, "k2t.layers": json.dumps(layer_places(main, recovery, emitted))},
         room=room,
         draft=draft,
     )
@@ -200,23 +206,37 @@ def tensor(block: Block, name: str, value: Value) -> Tensor:
     return Tensor(name, list(value.shape), torch_shape, order, value.dtype)
 
 
-def layer_places(block: Block, emitted: Emitted, prefix: str = "") -> list[dict[str, Any]]:
+def layer_places(block: Block, recovery: Recovery, emitted: Emitted, prefix: str = "") -> list[dict[str, Any]]:
     """Where verification finds the output of each Keras call."""
     found = []
-    for place in emitted.places[block.name]:
-        found.append(
-            {
-                "layer": place.layer,
-                "module": f"{prefix}{place.module}".rstrip(".") if place.module else prefix.rstrip("."),
-                "statement": place.statement,
-                "variable": place.variable,
-                "permute": order_of(block, place.value),
-            }
-        )
+    results = layer_results(block)
+    for seat in recovery.seats[block]:
+        path = f"{prefix}{seat.path}." if seat.path else prefix
+        for place in emitted.places[seat.block.name]:
+            value = seat.value(place.value)
+            if value is None or value not in results:
+                continue
+            found.append(
+                {
+                    "layer": value.layer,
+                    "owner": prefix.rstrip("."),
+                    "module": f"{path}{place.module}".rstrip("."),
+                    "statement": place.statement,
+                    "variable": place.variable,
+                    "permute": order_of(block, value),
+                }
+            )
     for module in block.modules():
-        if isinstance(module, Module) and isinstance(module.call, Block):
-            found += layer_places(module.call, emitted, f"{prefix}{module.name}.")
+        if isinstance(module.call, Block):
+            found += layer_places(module.call, recovery, emitted, f"{prefix}{module.name}.")
     return found
+
+
+def layer_results(block: Block) -> set[Value]:
+    """The values that are outputs of Keras calls: what the last operation of each makes, masks apart."""
+    masks = {value.mask for op in block.ops for value in values(op.outputs)}
+    final = {op.layer: op for op in block.ops if masks.isdisjoint(values(op.outputs))}
+    return {value for op in final.values() for value in values(op.outputs)}
 
 
 def places_room(block: Block, prefix: int = 0) -> int:

@@ -52,6 +52,7 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
     show_default=True,
     help="Order of the axes at inputs and outputs; torch is channels first.",
 )
+@click.option("--flat", is_flag=True, help="One class with every layer, instead of classes for what repeats.")
 @click.option("--fold-bn", is_flag=True, help="Fold batch normalization into the layers around it; for inference only.")
 @click.option(
     "--verify/--no-verify",

@@ -100,13 +100,18 @@ def places(block: Block, ops: list[Op], lines: list[Line], offset: int) -> tuple
         for number, line in enumerate(lines)
         for value, name in line.made
     }
-    masks = {value.mask for op in block.ops for value in values(op.outputs)}
-    final = {op.layer: op for op in block.ops if masks.isdisjoint(values(op.outputs))}
     for op in ops:
-        if isinstance(op.target, Module) and isinstance(op.outputs, Value) and op.outputs not in found:
-            found[op.outputs] = Place(op.layer, op.outputs, None, "", op.target.name)
-    ends = {value for op in final.values() for value in values(op.outputs)}
-    return tuple(place for value, place in found.items() if value in ends)
+        for inner in op.target.ops if isinstance(op.target, Branch) else [op]:
+            if isinstance(inner.target, Module) and isinstance(inner.outputs, Value):
+                found = module_places(inner.target, inner.outputs) | found
+    return tuple(found.values())
+
+
+def module_places(module: Module, output: Value) -> dict[Value, Place]:
+    """The output of a submodule, and those of the parts of an `nn.Sequential`."""
+    parts = [part for part in module.args if isinstance(part, Module)] if module.between else [module]
+    made = dict(zip([*module.between, output], parts, strict=True))
+    return {value: Place(value.layer, value, None, "", part.name) for value, part in made.items()}
 
 
 def typed(lines: list[Line], result: Any, arguments: list[str]) -> list[Line]:

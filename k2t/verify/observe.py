@@ -25,6 +25,7 @@ class Entry:
 
     Attributes:
         layer: Keras's name of the call in its model.
+        owner: path of the module that is this Keras model; `module` may be a part of it.
         module: path of the module whose `forward` or `logits` computes it.
         statement: index in that body of the statement after which it is ready; None: it is the output of `module`.
         variable: the local variable that holds it then.
@@ -32,6 +33,7 @@ class Entry:
     """
 
     layer: str
+    owner: str
     module: str
     statement: int | None
     variable: str
@@ -50,7 +52,14 @@ class Seen:
 def entries(text: str) -> list[Entry]:
     """The entries in the metadata of a safetensors file."""
     return [
-        Entry(item["layer"], item["module"], item["statement"], item["variable"], order(item["permute"]))
+        Entry(
+            item["layer"],
+            item.get("owner", item["module"].rpartition(".")[0] if item["statement"] is None else item["module"]),
+            item["module"],
+            item["statement"],
+            item["variable"],
+            order(item["permute"]),
+        )
         for item in json.loads(text)
     ]
 
@@ -118,8 +127,7 @@ class Observer:
             if statement is not None or path not in modules:
                 continue
             parent, _, name = path.rpartition(".")
-            method = methods.get(type(modules[parent]).__name__)
-            if method is not None and _count_calls(method, name) == len(inline):  # else: which call is which?
+            if _calls(modules[parent], name, methods) == len(inline):  # else: which call is which?
                 modules[path].register_forward_hook(self._hook(path, inline))
         for path, module in modules.items():
             if path and hasattr(module, "logits"):
@@ -129,13 +137,13 @@ class Observer:
         """Called after each statement of the instrumented module."""
         path = self._paths.get(id(module), "?")
         for entry in self._by_place.get((path, statement), ()):
-            self._add(path, path, entry, variables.get(entry.variable))
+            self._add(entry.owner, entry.owner, entry, variables.get(entry.variable))
 
     def _hook(self, path: str, inline: list[Entry]) -> Any:
         def observe(module: Any, args: Any, output: Any) -> None:
             entry = inline[self._calls[path] % len(inline)]
             self._calls[path] += 1
-            self._add(path.rpartition(".")[0], path, entry, output)
+            self._add(entry.owner, path, entry, output)
 
         return observe
 
@@ -180,8 +188,12 @@ def _below(path: str, parent: str, inside: str) -> bool:
     return path != parent and path.startswith(f"{parent}." if parent else "")
 
 
-def _count_calls(method: ast.FunctionDef, name: str) -> int:
-    """How often the body calls `self.name`."""
+def _calls(parent: Any, name: str, methods: dict[str, ast.FunctionDef]) -> int:
+    """How often a module calls `self.name`."""
+    kind = type(parent).__name__
+    if kind not in methods:
+        return int(kind == "Sequential")
+    method = methods[kind]
     calls = (node.func for node in ast.walk(method) if isinstance(node, ast.Call))
     return sum(isinstance(func, ast.Attribute) and ast.unparse(func) == f"self.{name}" for func in calls)
 

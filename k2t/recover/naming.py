@@ -1,0 +1,112 @@
+"""Names for what recovery makes: classes, attributes, parameters."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from k2t.lower.names import identifier, snake_case
+from k2t.program import Block, Module
+
+# Names that Keras makes up itself say nothing.
+AUTOMATIC = re.compile(
+    r"(conv[123]d(_transpose)?|depthwise_conv[12]d|separable_conv[12]d|batch_normalization(_v1)?|layer_normalization"
+    r"|activation|re_lu|leaky_re_lu|p_re_lu|dense|dropout|spatial_dropout[123]d|add|multiply|concatenate|merge"
+    r"|max_pooling[123]d|average_pooling[123]d|zero_padding[123]d|cropping[123]d|up_sampling[123]d|reshape|permute"
+    r"|lambda|multi_head_attention|(global_)?(average|max)_pooling[123]d|bidirectional|lstm|gru|flatten|softmax"
+    r"|stochastic_depth|tf[._a-z]*|ops?[._a-z]*)([_.]\d+)?"
+)
+SHORT = {
+    "nn.Conv1d": "conv",
+    "nn.Conv2d": "conv",
+    "nn.Conv3d": "conv",
+    "nn.BatchNorm1d": "bn",
+    "nn.BatchNorm2d": "bn",
+    "nn.BatchNorm3d": "bn",
+    "nn.LayerNorm": "norm",
+    "nn.GroupNorm": "norm",
+    "nn.Linear": "linear",
+    "nn.Dropout": "dropout",
+    "nn.MultiheadAttention": "attention",
+    "StochasticDepth": "drop_path",
+}
+SPELLED = {"BN": "bn", "batchnorm": "bn", "batch_norm": "bn", "layernorm": "norm"}
+INDEX = re.compile(r"\d+[a-z]?(?=_|/|-|$)|\d+$")
+
+
+def is_automatic(name: str) -> bool:
+    """Whether Keras made the name up, or it is empty."""
+    return not name or AUTOMATIC.fullmatch(name) is not None
+
+
+def attribute(module: Module, prefix: str) -> str:
+    """The name of a module within its class: what the layer's name says behind the prefix, else its kind."""
+    name = module.layer.removeprefix(prefix).strip("_-/. ") if prefix else module.layer
+    call = module.call if isinstance(module.call, str) else module.call.name
+    if is_automatic(module.layer) or not re.search("[A-Za-z]", name):
+        base = SHORT.get(call) or snake_case(call.rpartition(".")[2])
+    else:
+        base = spelled(identifier(move_index(name)))
+    return f"{base}_{module.role}" if module.role else base
+
+
+def move_index(name: str) -> str:
+    """`1_conv` -> `conv1`."""
+    match = re.fullmatch(r"(\d+)[_-]([A-Za-z]+)", name)
+    return match[2] + match[1] if match else name
+
+
+def spelled(name: str) -> str:
+    """As attributes are spelled in PyTorch: lower case, usual abbreviations."""
+    words = [SPELLED.get(word, word) for word in name.split("_")]
+    return snake_case("_".join(words)) if not name.islower() else "_".join(words)
+
+
+def common_prefix(names: Sequence[str]) -> str:
+    """What names have in common, up to the end of a word."""
+    first, last = min(names), max(names)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    while length and first[length - 1] not in "_-/.":
+        length -= 1
+    return first[:length]
+
+
+def class_name(prefixes: Iterable[str], block: Block) -> str:
+    """A well-known shape by its usual name, else the words that the prefixes have in common."""
+    known = known_shape(block)
+    if known:
+        return known
+    words = [re.findall(r"[A-Za-z]+", re.sub(r"\d+[a-z]?(?=_|$)", "_", prefix)) for prefix in prefixes]
+    shared = [word for word in words[0] if len(word) > 1 and all(word in others for others in words)]
+    shared = [word for word in shared if word not in ("model", "conv", "stage")][-2:]
+    name = "".join(word[:1].upper() + word[1:] for word in shared)
+    return name if re.search("[Bb]lock$|[Ll]ayer$|[Cc]ell$", name) else f"{name}Block"
+
+
+def known_shape(block: Block) -> str:
+    """The name that the literature has for a block of these operations."""
+    ops = list(block.all_ops())
+    calls = Counter(module.call for top in block.modules() for module in top.tree() if isinstance(module.call, str))
+    targets = Counter(op.target for op in ops if isinstance(op.target, str))
+    convolutions = [inner for module in block.modules() if module.call == "nn.Conv2d" for inner in (module,)]
+    depthwise = sum("groups" in module.kwargs for module in convolutions)
+    pools = sum(str(call).startswith(("nn.AvgPool", "nn.MaxPool")) for call in calls)
+    if calls["nn.MultiheadAttention"] or calls["MultiHeadAttention"]:
+        return "TransformerBlock"
+    if depthwise == 1 and calls["nn.LayerNorm"] and calls["nn.Linear"] == 2 and targets["+"]:
+        return "ConvNeXtBlock"
+    if depthwise == 1 and targets[".mean"] and targets["*"]:
+        return "MBConv"
+    if depthwise == 1 and len(convolutions) >= 2 and targets["+"]:
+        return "InvertedResidual"
+    if not depthwise and not targets["*"] and targets["+"] == 1 and calls["nn.BatchNorm2d"]:
+        if len(convolutions) == 3:
+            return "Bottleneck"
+        if len(convolutions) == 2:
+            return "BasicBlock"
+    if targets["torch.cat"] == 1 and len(convolutions) == 2 and len(block.inputs) == 1 and calls["nn.BatchNorm2d"]:
+        return "DenseLayer"
+    if pools == 1 and len(convolutions) == 1 and calls["nn.BatchNorm2d"] and not targets["+"]:
+        return "Transition"
+    return ""

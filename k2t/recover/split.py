@@ -1,0 +1,125 @@
+"""Where the pieces of a model may begin and end: names of layers say so, or how the tensors flow."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from k2t.program import Block, Module, Op, Value, values
+from k2t.recover.forms import Segment, last_readers, segment_of
+from k2t.recover.naming import INDEX, common_prefix, is_automatic
+
+REACH = 4  # operations without a name of their own that may end a piece
+
+
+class Splitter:
+    """Finds candidates for the pieces of one block.
+
+    Attributes:
+        live: for each position between operations, how many values are needed behind it.
+        taken: positions of operations that are in a piece already.
+    """
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.readers = last_readers(block)
+        self.taken: set[int] = set()
+        self.names = [op.layer.partition("#")[0] for op in block.ops]
+        self.live = list(live_counts(block, self.readers))
+
+    def segment(self, start: int, stop: int) -> Segment:
+        """The operations in between, with the prefix of their names."""
+        found = segment_of(self.block, start, stop, self.readers)
+        names = [name for name in self.names[start:stop] if not is_automatic(name)]
+        found.prefix = common_prefix(names) if names else ""
+        return found
+
+    def candidates(self) -> Iterator[list[Segment]]:
+        """Lists of pieces that do not overlap, each list by another criterion."""
+        yield from self.by_names()
+        yield self.by_flow()
+
+    def by_names(self) -> Iterator[list[Segment]]:
+        """Layers whose names begin alike up to a number: `conv2_block1_…`."""
+        places: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for i, name in enumerate(self.names):
+            if i in self.taken or is_automatic(name):
+                continue
+            for match in INDEX.finditer(name):
+                prefix = name[: match.end()]
+                places[INDEX.sub("#", prefix)][prefix].append(i)
+        for prefixes in places.values():
+            found = [self.around(prefix, where) for prefix, where in prefixes.items()]
+            yield [segment for segment in found if segment is not None]
+
+    def around(self, prefix: str, where: list[int]) -> Segment | None:
+        """The piece that holds these operations and no others with a name."""
+        start, stop = where[0], where[-1] + 1
+        inside = set(where)
+        if any(i not in inside and not is_automatic(self.names[i]) for i in range(start, stop)):
+            return None
+        for end in range(stop, min(stop + REACH, len(self.block.ops)) + 1):
+            if end > stop and not is_automatic(self.names[end - 1]):
+                return None
+            if self.live[start] == self.live[end] == 1 and self.free(start, end):
+                return self.segment(start, end)
+        return None
+
+    def free(self, start: int, stop: int) -> bool:
+        """Whether no operation in between is in a piece."""
+        return not any(i in self.taken for i in range(start, stop))
+
+    def by_flow(self) -> list[Segment]:
+        """Every region between two positions where one value is needed, if its flow branches, and what activates it."""
+        cuts = [i for i, count in enumerate(self.live) if count == 1]
+        found = []
+        for start, stop in itertools.pairwise(cuts):
+            if stop - start > 1 and self.free(start, stop) and heavy(self.block.ops[start:stop]):
+                end = stop
+                if end < len(self.block.ops) and is_activation(self.block.ops[end]) and self.live[end + 1] == 1:
+                    end += 1
+                found.append(self.segment(start, end))
+        return found
+
+    def beside(self, segments: list[Segment]) -> Iterator[Segment]:
+        """Pieces in front of the first and behind the last segment whose layers have a prefix of their own."""
+        first = min(segment.start for segment in segments)
+        for start in range(first - 1, max(first - 40, -1), -1):
+            if start in self.taken:
+                break
+            if self.live[start] == 1 and start < first - 1:
+                segment = self.segment(start, first)
+                outside = {self.names[i] for i in range(start)}
+                if len(segment.prefix) > 2 and not any(name.startswith(segment.prefix) for name in outside):
+                    yield segment
+
+
+def live_counts(block: Block, readers: dict[Value, int]) -> Iterator[int]:
+    """For each position, how many values made before it are read at it or behind."""
+    live = {value for value in block.inputs if value in readers}
+    yield len(live)
+    ends: dict[int, list[Value]] = defaultdict(list)
+    for value, last in readers.items():
+        ends[last].append(value)
+    for i, op in enumerate(block.ops):
+        live.update(value for value in values(op.outputs) if value in readers)
+        live.difference_update(ends[i])
+        yield len(live)
+
+
+def heavy(ops: list[Op]) -> bool:
+    """Whether something in it has weights."""
+    return any(
+        isinstance(op.target, Module) and (op.target.weights or not isinstance(op.target.call, str)) for op in ops
+    )
+
+
+def is_activation(op: Op) -> bool:
+    """Whether it is a function of one tensor."""
+    return (
+        isinstance(op.target, str)
+        and re.match(r"F\.|torch\.(sigmoid|tanh)", op.target) is not None
+        and op.target != "F.pad"
+    )

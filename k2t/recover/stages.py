@@ -1,0 +1,318 @@
+"""Instances in a row: a container, filled by loops over a small table where they are regular."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from k2t.program import Block, Module
+from k2t.recover.classes import Instance
+from k2t.recover.express import MISSING, Column, Scope, constant, fits, text_of
+
+CARRIED = "in_channels"
+INDENT = "    "
+
+
+@dataclass
+class Stage:
+    """Instances of one class behind each other, and the one of another class before them.
+
+    Attributes:
+        items: of the class that repeats.
+        lead: what makes their input, or None.
+    """
+
+    items: list[Instance]
+    lead: Instance | None = None
+
+    def all(self) -> list[Instance]:
+        """In order."""
+        return [self.lead, *self.items] if self.lead else self.items
+
+
+@dataclass
+class Loop:
+    """The statements that fill a container.
+
+    Attributes:
+        paths: where each instance is in it.
+    """
+
+    lines: list[str]
+    paths: list[str]
+    nested: bool = False
+
+
+def container(instances: Sequence[Instance], name: str, calls: Sequence[Module]) -> tuple[Module, list[str]]:
+    """A module that holds the instances in order, and where each is in it."""
+    loop = Rows(instances, name).loop()
+    if loop is not None and len(loop.lines) < len(instances):
+        parts = list(dict.fromkeys(instance.block for instance in instances))
+        return Module("nn.Sequential", name=name, building=loop.lines, parts=parts), loop.paths
+    return Module("nn.Sequential", tuple(calls), name=name), [str(i) for i in range(len(instances))]
+
+
+def split(instances: Sequence[Instance]) -> list[Stage] | None:
+    """The stages: a new one begins where the resolution or the width changes; None where there is no such order."""
+    counts: dict[Block, int] = {}
+    for instance in instances:
+        counts[instance.block] = counts.get(instance.block, 0) + 1
+    repeated = max(counts, key=lambda block: counts[block])
+    stages: list[Stage] = []
+    lead: Instance | None = None
+    for instance in instances:
+        if instance.block is not repeated:
+            if lead is not None:
+                return None
+            lead = instance
+        elif lead is not None or not stages or begins(stages[-1], instance):
+            stages.append(Stage([instance], lead))
+            lead = None
+        else:
+            stages[-1].items.append(instance)
+    return stages if lead is None else None
+
+
+def begins(stage: Stage, instance: Instance) -> bool:
+    """Whether the instance belongs to another stage."""
+    last = stage.items[-1]
+    before, after = last.output, instance.output
+    if before.shape[1:-1] != after.shape[1:-1]:
+        return True
+    widths = [item.output.shape[-1] for item in stage.items]
+    grows = after.shape[-1] != before.shape[-1]
+    return grows and not (growing(instance) and len(set(widths)) == len(widths))
+
+
+def growing(instance: Instance) -> bool:
+    """Whether the class adds to the channels that come in."""
+    return any(op.target == "torch.cat" for op in instance.block.ops)
+
+
+class Rows:
+    """Writes the loops for the instances of one container."""
+
+    def __init__(self, instances: Sequence[Instance], name: str) -> None:
+        self.instances = list(instances)
+        self.name = name
+        self.scope = Scope()
+        self.carries = False
+
+    def loop(self) -> Loop | None:
+        """The loops, or None where the instances follow no rule."""
+        stages = split(self.instances)
+        if stages is None or len(self.instances) < 3:
+            return None
+        self.stages = stages
+        depths = tuple(len(stage.items) for stage in stages)
+        firsts = [stage.items[0] for stage in stages]
+        leads = [stage.lead for stage in stages]
+        with_lead = [number for number, lead in enumerate(leads) if lead is not None]
+        if with_lead and with_lead not in (list(range(len(stages))), list(range(1, len(stages)))):
+            return None
+        self.depth = self.scope.express(depths, "depth")
+        body = self.item_arguments(firsts)
+        if body is None:
+            return None
+        lead_call = None
+        if with_lead:
+            lead_call = self.arguments([lead for lead in leads], with_lead)
+            if lead_call is None:
+                return None
+        if not constant(depths):
+            self.scope.add("depth", "depth", depths)
+        return self.write(depths, body, lead_call, with_lead)
+
+    def item_arguments(self, firsts: Sequence[Instance]) -> list[str] | None:
+        """The arguments of the class that repeats, as the inner loop writes them."""
+        texts = []
+        for argument in firsts[0].block.arguments:
+            first = tuple(stage.items[0].arguments[argument.name] for stage in self.stages)
+            rest = [value_of([item.arguments[argument.name] for item in stage.items[1:]]) for stage in self.stages]
+            if argument.name == CARRIED and self.is_carried(self.stages):
+                self.carries = True
+                text: str | None = CARRIED
+            elif None in rest:
+                text = self.progression(argument.name)
+            else:
+                text = self.first_and_rest(argument.name, first, tuple(value[0] for value in rest if value))
+            if text is None:
+                return None
+            if text != argument.default:
+                texts.append(text if argument.default is None else f"{argument.name}={text}")
+        return texts
+
+    def first_and_rest(self, name: str, first: Column, rest: Column) -> str | None:
+        """An argument that may differ for the first block of a stage."""
+        both = tuple(b if a is MISSING else a for a, b in zip(first, rest, strict=True))
+        if fits(first, both) and fits(rest, both):
+            return self.column(name, both)
+        if not constant(rest) and (text := self.column(name, rest)) is None:
+            return None
+        known = [value for value in rest if value is not MISSING]
+        other = text_of(known[0]) if constant(rest) else text
+        begin = self.column(name, first)
+        if begin == "True" and other == "False":
+            return "i == 0"
+        if begin == "False" and other == "True":
+            return "i > 0"
+        return f"{begin} if i == 0 else {other}"
+
+    def column(self, name: str, values: Column) -> str:
+        """A constant, an expression of the columns so far, or a new column of the table."""
+        known = [value for value in values if value is not MISSING]
+        if not known:
+            return "None"
+        kind = "channels" if name.endswith("channels") else "spatial" if type(known[0]) is int else ""
+        text = self.scope.express(values, kind) if constant(values) or kind == "channels" else None
+        text = text or next((n.name for n in self.scope.names if n.name == name and fits(values, n.column)), None)
+        return text or self.scope.add(name, kind, values)
+
+    def progression(self, name: str) -> str | None:
+        """`0.2 * index / 16`: a rate that grows with the depth."""
+        found = [instance.arguments.get(name, MISSING) for instance in self.instances]
+        count = len(found)
+        known = [(i, value) for i, value in enumerate(found) if value is not MISSING]
+        last, value = known[-1]
+        if not last or not all(isinstance(v, float) for _, v in known):
+            return None
+        for total in (count, count - 1):
+            rate = round(value * total / last, 6)
+            if all(rate * i / total == v for i, v in known):
+                return f"{rate!r} * index / {total}"
+        return None
+
+    def is_carried(self, stages: Sequence[Stage]) -> bool:
+        """Whether each instance takes the channels that the one before it makes."""
+        items = [item for stage in stages for item in stage.all()]
+        pairs = itertools.pairwise(items)
+        return all(b.arguments.get(CARRIED, a.output.shape[-1]) == a.output.shape[-1] for a, b in pairs)
+
+    def arguments(self, leads: Sequence[Instance | None], present: Sequence[int]) -> list[str] | None:
+        """The arguments of what leads a stage."""
+        texts = []
+        block = next(lead.block for lead in leads if lead)
+        for argument in block.arguments:
+            values = tuple(lead.arguments[argument.name] if lead else MISSING for lead in leads)
+            kind = "channels" if argument.name.endswith("channels") else ""
+            text = self.scope.express(values, kind)
+            if text is None and argument.name == CARRIED and self.is_carried(self.stages):
+                self.carries = True
+                text = CARRIED
+            text = text or self.column(argument.name, values)
+            if text != argument.default:
+                texts.append(text if argument.default is None else f"{argument.name}={text}")
+        return texts
+
+    def write(self, depths: Column, body: list[str], lead: list[str] | None, with_lead: Sequence[int]) -> Loop | None:
+        """All statements."""
+        stages = self.stages
+        items = [item for stage in stages for item in stage.items]
+        deep = any(depth > 1 for depth in depths)
+        nested = len(stages) > 1 and (deep or lead is not None)
+        target = "stage" if nested else f"self.{self.name}"
+        call = f"{target}.append({items[0].block.name}({', '.join(body)}))"
+        growth = self.growth(items)
+        if growth is None:
+            return None
+        indexed = any("index" in text for text in body)
+        inner = [call, *growth, *["index += 1"] * indexed]
+        if deep or not nested:
+            depth = "depth" if not constant(depths) else str(depths[0])
+            if len(stages) > 1 and not nested:
+                depth = ""
+            uses = any("i == 0" in text or "i > 0" in text for text in body)
+            if depth:
+                inner = [f"for {'i' if uses else '_'} in range({depth}):", *indent(inner)]
+        lines = inner
+        if lead is not None:
+            first = next(stage.lead for stage in stages if stage.lead)
+            statements = [f"{target}.append({first.block.name}({', '.join(lead)}))"]
+            change = self.growth([stage.lead for stage in stages if stage.lead]) if self.carries else []
+            if change is None:
+                return None
+            statements += change
+            if len(with_lead) < len(stages):
+                statements = [f"if self.{self.name}:", *indent(statements)]
+            lines = [*statements, *lines]
+        if nested:
+            lines = ["stage = nn.Sequential()", *lines, f"self.{self.name}.append(stage)"]
+        if len(stages) > 1:
+            lines = [self.table(depths), *indent(lines)]
+        start = [f"{CARRIED} = {self.instances[0].arguments.get(CARRIED, 0)}"] * self.carries
+        start += ["index = 0"] * indexed
+        return Loop(grouped([*start, *lines]), self.paths(nested), nested)
+
+    def growth(self, items: Sequence[Instance]) -> list[str] | None:
+        """How the channels change behind one of these."""
+        if not self.carries:
+            return []
+        of_stage = {id(item): number for number, stage in enumerate(self.stages) for item in stage.all()}
+        rows: list[object] = [MISSING] * len(self.stages)
+        for item in items:
+            number = of_stage[id(item)]
+            width = item.output.shape[-1]
+            if rows[number] not in (MISSING, width):
+                rows = []
+                break
+            rows[number] = width
+        text = self.scope.express(tuple(rows), "channels") if rows else None
+        if text is None:
+            given = Scope()
+            given.add(
+                CARRIED, "channels", tuple(item.arguments[CARRIED] for item in items if CARRIED in item.arguments)
+            )
+            made = tuple(item.output.shape[-1] for item in items)
+            if not given.names or len(given.names[0].column) != len(made):
+                return None
+            text = given.express(made, "channels")
+        if text is None:
+            return None
+        sign = next((sign for sign in ("+", "//", "*") if text.startswith(f"{CARRIED} {sign} ")), None)
+        if sign:
+            return [f"{CARRIED} {sign}= {text.removeprefix(f'{CARRIED} {sign} ')}"]
+        return [] if text == CARRIED else [f"{CARRIED} = {text}"]
+
+    def table(self, depths: Column) -> str:
+        """`for channels, depth in ((64, 3), …):`."""
+        columns = sorted(self.scope.names, key=lambda named: (named.kind != "channels", named.kind != "depth"))
+        if not columns:
+            return f"for _ in range({len(depths)}):"
+        names = ", ".join(named.name for named in columns)
+        rows = list(zip(*(named.column for named in columns), strict=True))
+        if len(columns) == 1:
+            return f"for {names} in ({', '.join(text_of(row[0]) for row in rows)}):"
+        return f"for {names} in ({', '.join('(' + ', '.join(map(text_of, row)) + ')' for row in rows)}):"
+
+    def paths(self, nested: bool) -> list[str]:
+        """Where each instance is."""
+        found: list[str] = []
+        for number, stage in enumerate(self.stages):
+            for position in range(len(stage.all())):
+                found.append(f"{number}.{position}" if nested else str(len(found)))
+        return found
+
+
+def value_of(found: Sequence[object]) -> tuple[object] | None:
+    """The one value of several, MISSING where none has one, None where they differ."""
+    known = [value for value in found if value is not MISSING]
+    if not known:
+        return (MISSING,)
+    return (known[0],) if constant(tuple(known)) else None
+
+
+def indent(lines: Sequence[str]) -> list[str]:
+    """One level deeper."""
+    return [INDENT + line for line in lines]
+
+
+def grouped(lines: Sequence[str]) -> list[str]:
+    """Lines as whole statements: what is indented belongs to the line before it."""
+    found: list[str] = []
+    for line in lines:
+        if line.startswith(INDENT):
+            found[-1] += f"\n{line}"
+        else:
+            found.append(line)
+    return found

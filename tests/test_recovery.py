@@ -1,0 +1,104 @@
+"""Back to the architecture: how long the code is, and that it computes what the flat code computes, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import applications
+import numpy as np
+import pytest
+import torch
+from parity import load_net
+
+import k2t
+from k2t.emit.file import Header, write_file
+from k2t.emit.weights import entries
+from k2t.graph import StoredArray
+from k2t.lower import lower
+from k2t.program import Block
+from k2t.read import read
+from k2t.recover import as_they_are, recover
+from k2t.rules import translate
+
+FIXTURES = sorted((Path(__file__).parents[1] / "fixtures").glob("*.keras"))
+# Everything counted: docstrings, initialisers, `load`.
+LONGEST = {
+    "ResNet50": 140,
+    "MobileNetV2": 150,
+    "EfficientNetB0": 170,
+    "DenseNet121": 130,
+    "VGG16": 90,
+    "ConvNeXtTiny": 150,
+}
+DEEPER = {"ResNet152": "ResNet50"}
+
+
+def architecture(keras: Any, name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Block:
+    """A network of keras.applications as a program; no value of its weights is ever read."""
+
+    def bind(variables: Any, layer: Any) -> None:
+        for variable in variables:
+            variable.array = StoredArray(variable.name, variable.shape, np.dtype(variable.dtype), lambda: np.zeros(0))
+
+    monkeypatch.setattr(translate, "bind", bind)
+    keras.backend.clear_session()
+    path = folder / f"{name}.json"
+    path.write_text(getattr(keras.applications, name)(weights=None).to_json())
+    return translate.translate(read(path).graph)
+
+
+def written(main: Block, flat: bool = False) -> str:
+    """The text of net.py, and the state dict that it has is that of the weights file."""
+    recovery = (as_they_are if flat else recover)(lower(main))
+    source = write_file(recovery.classes, Header("model.json", "", "", "", "")).source
+    namespace = {"__name__": "net", "__file__": "net.py"}
+    exec(compile(source, "net.py", "exec"), namespace)
+    with torch.device("meta"):
+        model = namespace[main.name]()  # type: ignore[operator]
+    state = {key: tuple(item.shape) for key, item in model.state_dict().items() if "num_batches" not in key}
+    assert {item.key: item.shape for item in entries(main)} == state
+    return source
+
+
+def lines(source: str) -> int:
+    return source.count("\n")
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_a_network_is_as_short_as_a_person_writes_it(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keras = pytest.importorskip("keras")
+    assert lines(written(architecture(keras, name, monkeypatch, tmp_path))) <= LONGEST[name]
+
+
+@pytest.mark.parametrize("name", DEEPER)
+def test_depth_is_free(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    deep, shallow = (lines(written(architecture(keras, n, monkeypatch, tmp_path))) for n in (name, DEEPER[name]))
+    assert abs(deep - shallow) <= 3
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny"])
+def test_flat_and_structured_agree_bit_for_bit_and_with_keras(name: str, tmp_path: Path) -> None:
+    with applications.float64("keras") as keras:
+        model = applications.build(keras, name)
+        case = applications.check(keras, model, tmp_path / "net.keras")
+        inputs = applications.images(model, 2, np.random.default_rng(1))
+    assert case.ok, case
+    k2t.convert(tmp_path / "net.keras", flat=True).write(tmp_path / "flat.py")
+    x = torch.from_numpy(inputs).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        structured, flat = (load_net(tmp_path / f"{file}.py").load().float()(x) for file in ("net", "flat"))
+    assert torch.equal(structured, flat)
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_recovery_never_makes_it_longer(path: Path) -> None:
+    structured, flat = k2t.convert(path), k2t.convert(path, flat=True)
+    assert lines(structured.source) <= lines(flat.source)
+    assert "options: --flat" in flat.source
+    for result in (structured, flat):
+        assert len(json.loads(result.metadata["k2t.weights"])) == len(result.tensors)
