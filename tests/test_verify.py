@@ -262,6 +262,26 @@ def test_float32_may_err_four_times_as_much_as_keras() -> None:
     assert not compare("a", "output", {"float32": np.full(2, 1 + 4.1e-5)}, expected).ok
 
 
+def test_float32_is_judged_on_other_inputs_too_before_it_fails() -> None:
+    unlucky, usual = Row("a", "output", (2,), 1e-15, 2e-6, 1e-7), Row("a", "output", (2,), 2e-15, 1e-6, 8e-7)
+    assert unlucky.unlucky
+    assert not unlucky.ok
+    assert unlucky.joined(usual) == Row("a", "output", (2,), 2e-15, 2e-6, 8e-7)
+    assert unlucky.joined(usual).ok
+    assert not Row("a", "output", (2,), 1e-8, 2e-6, 1e-7).unlucky
+
+
+def test_a_softmax_inside_of_time_distributed_has_logits(keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+    steps = layers.TimeDistributed(layers.Dense(3, activation="softmax"))
+    path = tmp_path / "steps.keras"
+    keras.Sequential([keras.Input((5, 4)), steps]).save(path)
+    k2t.convert(path).write(tmp_path / "net.py")
+    parity = verify(tmp_path / "net.py", path)
+    assert [row.kind for row in parity.outputs] == ["output", "logits"]
+    assert parity.ok
+
+
 def test_a_parity_without_outputs_is_not_ok() -> None:
     assert not Parity("net.py", "model.h5", ()).ok
 

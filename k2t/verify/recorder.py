@@ -29,12 +29,12 @@ class Recorder:
 
     Attributes:
         outputs: path of the call -> its output tensors, flattened.
-        before: path of the call -> what entered its softmax or sigmoid.
+        before: path of the call -> what entered its softmax or sigmoid, of TimeDistributed perhaps step by step.
         kinds: path of the call -> class of the layer.
     """
 
     outputs: dict[str, list[Any]] = field(default_factory=dict)
-    before: dict[str, Any] = field(default_factory=dict)
+    before: dict[str, list[Any]] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     _stack: list[_Frame] = field(default_factory=list)
     _path: str = ""
@@ -54,9 +54,10 @@ class Recorder:
                 continue
             seen.add(id(layer))
             layer.call = self._recording(layer, layer.call)
-            activation = vars(layer).get("activation")
+            last = layer.layer if type(layer).__name__ == "TimeDistributed" else layer
+            activation = vars(last).get("activation")
             if getattr(activation, "__name__", "") in LAST:
-                layer.activation = self._keeping(activation)
+                last.activation = self._keeping(activation)
             if graph_of(layer) is not None:
                 self.attach(layer, seen)
 
@@ -69,7 +70,7 @@ class Recorder:
             self._path = path
             self.kinds[path] = type(layer).__name__
             if type(layer).__name__ == "Softmax":
-                self.before[path] = args[0]
+                self.before[path] = [args[0]]
             nested = graph_of(layer) is not None
             if nested:
                 self._stack.append(_frame(path + "/", layer))
@@ -80,8 +81,8 @@ class Recorder:
                     self._stack.pop()
             self.outputs[path] = list(flatten(outputs).values())
             last = output_path(layer, graph_of(layer).outputs[0]) if nested else ""
-            if f"{path}/{last}" in self.before:
-                self.outputs[f"{path}/logits"] = [self.before[f"{path}/{last}"]]
+            if len(scores := self.before.get(f"{path}/{last}", ())) == 1:
+                self.outputs[f"{path}/logits"] = list(scores)
                 self.kinds[f"{path}/logits"] = "logits"
             return outputs
 
@@ -89,7 +90,7 @@ class Recorder:
 
     def _keeping(self, activation: Callable[..., Any]) -> Callable[..., Any]:
         def kept(x: Any, *args: Any, **kwargs: Any) -> Any:
-            self.before[self._path] = x
+            self.before.setdefault(self._path, []).append(x)
             return activation(x, *args, **kwargs)
 
         return kept
@@ -137,11 +138,17 @@ def trace(
     named = {path: numpy(tensor) for path, tensor in flatten(outputs).items()}
     made = Trace(named, {}, {path: tuple(map(numpy, tensors)) for path, tensors in layers.items()})
     paths = {name: output_path(model, tensor) for name, tensor in flatten(structure(model, "outputs")).items()}
-    if any(path in before for path in paths.values()):
-        made.logits = {
-            name: numpy(before[paths[name]]) if paths.get(name) in before else array for name, array in named.items()
-        }
+    known = {name: before[path] for name, path in paths.items() if path in before}
+    if known:
+        made.logits = {name: _scores(list(map(numpy, known.get(name, ()))), array) for name, array in named.items()}
     return made
+
+
+def _scores(parts: list[Array], output: Array) -> Array:
+    """What entered the softmax of an output, in its shape; the output itself where there is none."""
+    if len(parts) > 1:  # TimeDistributed, step by step
+        return np.stack(parts, axis=1)
+    return parts[0].reshape(output.shape) if parts else output  # or with steps and batch as one axis
 
 
 def as_numpy(tensor: Any) -> Array:
