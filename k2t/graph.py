@@ -161,6 +161,7 @@ class Source:
         sha256: of the file's bytes, called when it is needed.
         surplus: arrays that belong to no layer of the model.
         has_weights: code alone has none.
+        code: of a live model, the Python source of the user's own classes and functions in it.
     """
 
     path: str
@@ -170,6 +171,7 @@ class Source:
     sha256: Callable[[], str]
     surplus: tuple[str, ...] = ()
     has_weights: bool = True
+    code: str = ""
 
 
 def refs(structure: Any) -> Iterator[Ref]:

@@ -82,7 +82,7 @@ class Result:
 
 
 def convert(
-    source: str | Path,
+    source: Any,
     *,
     weights: str | Path | None = None,
     class_name: str | None = None,
@@ -92,10 +92,10 @@ def convert(
     fold_bn: bool = False,
     flat: bool = False,
 ) -> Result:
-    """Convert a saved Keras model.
+    """Convert a Keras model.
 
     Args:
-        source: the file.
+        source: the path of a file or folder, or a live model of keras or tf_keras.
         weights: the file of the weights, where `source` holds the architecture alone.
         class_name: name of the emitted class; the model's own by default.
         layout: `torch` or `keras`, the order of axes at the inputs and outputs.
@@ -112,7 +112,7 @@ def convert(
     """
     model = read(source, weights=weights)
     sha256 = Background(model.sha256)
-    main = translate(model.graph, custom)
+    main = translate(model.graph, custom, model.code)
     blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
     recovery = (as_they_are if flat else recover)(blocks)
     tensors = list(entries(main))

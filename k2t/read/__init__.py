@@ -14,7 +14,7 @@ import h5py
 from k2t.errors import ReadError
 from k2t.graph import Source
 from k2t.hashes import sha256
-from k2t.read import archive, bundle, h5, savedmodel, shards
+from k2t.read import archive, bundle, h5, live, savedmodel, shards
 from k2t.read.assets import attach_vocabularies
 from k2t.read.config import Model, read_model
 from k2t.read.eras import Era
@@ -43,17 +43,20 @@ class _File:
     weights: Stored | None = None
 
 
-def read(path: str | Path, *, weights: str | Path | None = None) -> Source:
+def read(path: Any, *, weights: str | Path | None = None) -> Source:
     """Read a saved model; its arrays stay in the file until each is loaded.
 
     Args:
-        path: `.h5`, `.keras`, a SavedModel folder or the JSON of an architecture, whatever its name ends in.
+        path: `.h5`, `.keras`, a SavedModel folder or the JSON of an architecture, whatever its name ends in; or a
+            live model.
         weights: the file that holds the weights, for an architecture without them.
 
     Raises:
         ReadError: the file is damaged, of a kind that is not supported, or no model.
     """
     try:
+        if live.is_live(path):
+            return _read_live(live.open_live(path))
         return _read(str(path), None if weights is None else str(weights))
     except ReadError as error:
         raise error if str(path) in str(error) else ReadError(f"{path}: {error}") from error
@@ -81,6 +84,15 @@ def _read(path: str, weights: str | None) -> Source:
         graph = with_input_shape(model.graph)
         files.pop_all()  # the arrays keep open what they need
     return Source(path, graph, version, era.backend, functools.cache(lambda: sha256(path)), surplus)
+
+
+def _read_live(found: live.Live) -> Source:
+    version, backend = found.config["keras_version"], found.config["backend"]
+    era = Era.guess(version, backend, found.config)
+    model = read_model(found.config, era)
+    surplus = attach(model, found, era)
+    graph = with_input_shape(model.graph)
+    return Source(found.label, graph, version, era.backend, functools.cache(found.sha256), surplus, code=found.code)
 
 
 def read_weights(path: str | Path, model: Model, era: Era) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ from k2t.read.bundle import Bundle
 from k2t.read.config import Model, saved
 from k2t.read.eras import Era, modern_weights
 from k2t.read.h5 import Store
+from k2t.read.live import Live
 from k2t.read.objects import ObjectReader
 from k2t.read.shards import Shards
 
-Stored = Store | Shards | Bundle
+Stored = Store | Shards | Bundle | Live
 # What an archive holds besides the layers.
 NOT_LAYERS = frozenset({"optimizer", "_optimizer"})
 OLD_LAYERS = "_layer_checkpoint_dependencies"
@@ -29,6 +30,8 @@ def attach(model: Model, stored: Stored, era: Era) -> tuple[str, ...]:
     Raises:
         ReadError: the file is damaged, or holds the weights of another model.
     """
+    if isinstance(stored, Live):
+        return _attach_flat(model, stored.arrays(), stored.label, era)
     if isinstance(stored, Bundle):
         for layer, tree in ObjectReader(model, stored).trees().items():
             layer.weights = Weights(tree=tree)

@@ -12,27 +12,28 @@ from k2t.rules.builder import build_calls
 from k2t.rules.parts import Parts, Place, settled
 
 
-def taught(custom: str | Path | None) -> AbstractContextManager[None]:
-    """Within it, layers find what the user's file defines."""
-    if custom is None:
+def taught(custom: str | Path | None, code: str = "") -> AbstractContextManager[None]:
+    """Within it, layers find what the user's file, or else the code, defines."""
+    if custom is None and not code:
         return nullcontext()
-    from k2t.rules.custom.source import custom_objects
+    from k2t.rules.custom.source import custom_objects, load, parsed
 
-    return custom_objects(custom)
+    return custom_objects(load(Path(custom)) if custom is not None else parsed(code))
 
 
-def translate(graph: Graph, custom: str | Path | None = None, *, has_weights: bool = True) -> Block:
+def translate(graph: Graph, custom: str | Path | None = None, code: str = "", *, has_weights: bool = True) -> Block:
     """Translate a whole model; every variable is bound to the array that the file holds for it.
 
     Args:
         custom: the file of the user's own layers and rules.
-        has_weights: whether there is such a file.
+        code: Python source of the user's own layers, where there is no such file.
+        has_weights: whether there is a file of the weights.
 
     Raises:
         UnsupportedError: names every layer without a translation.
         ReadError: the file's weights are not those of the layers.
     """
-    with taught(custom):
+    with taught(custom, code):
         return settled(lambda varying: attempt(graph, varying, has_weights))
 
 

@@ -18,6 +18,7 @@ from k2t.errors import K2TError, ReadError
 from k2t.graph import Source
 from k2t.read import read, savedmodel, weights_of
 from k2t.read.bundle import prefix_of
+from k2t.read.live import functional, is_live
 from k2t.verify import config as configs
 from k2t.verify.quirks import as_they_computed, refuse_lost
 from k2t.verify.reference import KerasReference, Library, library, named
@@ -37,7 +38,7 @@ def keras_reference(source: Any, weights: str | Path | None = None, run_source: 
     Raises:
         K2TError: the reference cannot be had: what is missing, and where.
     """
-    if hasattr(source, "to_json") and hasattr(source, "get_weights"):
+    if is_live(source):
         return _live(source)
     path = Path(source)
     model = read(path, weights=weights)  # refuses what is damaged or hostile before a library sees it
@@ -103,6 +104,7 @@ def text(value: Any) -> str:
 
 
 def _live(model: Any) -> KerasReference:
+    model = functional(model) or model
     found = library(legacy=type(model).__module__.startswith("tf_keras") or "tf_keras" in str(type(model).__mro__))
     return KerasReference(found, lambda dtype: _in_dtype(found, model, dtype))
 

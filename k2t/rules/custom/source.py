@@ -26,13 +26,9 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def custom_objects(path: str | Path) -> Iterator[None]:
-    """Within it, layers find what a file of custom layers or rules defines.
-
-    Raises:
-        ReadError: the file cannot be read, or is no Python.
-    """
-    token = CUSTOM.set(load(Path(path)))
+def custom_objects(custom: Custom) -> Iterator[None]:
+    """Within it, layers find what the user defines."""
+    token = CUSTOM.set(custom)
     try:
         yield
     finally:
@@ -40,7 +36,11 @@ def custom_objects(path: str | Path) -> Iterator[None]:
 
 
 def load(path: Path) -> Custom:
-    """What a file adds; one that imports k2t holds rules, and is imported."""
+    """What a file adds; one that imports k2t holds rules, and is imported.
+
+    Raises:
+        ReadError: it cannot be read, or is no Python.
+    """
     try:
         tree = ast.parse(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -50,6 +50,11 @@ def load(path: Path) -> Custom:
     if imports_k2t(tree):
         import_rules(path)
     return custom_of(tree)
+
+
+def parsed(code: str) -> Custom:
+    """What source code adds; it is never run."""
+    return custom_of(ast.parse(code))
 
 
 def imports_k2t(tree: ast.Module) -> bool:
