@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,21 +20,20 @@ from k2t.read import read_weights
 from k2t.read.config import Model
 from k2t.read.eras import Era
 from k2t.rules.tracing.names import Scope
+from k2t.sources import code_parts
 
-__all__ = ["CODE", "entry_of", "era_of", "read_code"]
-
-CODE = re.compile(r"(?P<path>.+\.(?:py|ipynb))(?::(?P<entry>[\w.]+(?:\[\d+\])?))?")
+__all__ = ["entry_of", "era_of", "read_code"]
 
 
 def parts_of(source: str) -> tuple[Path, str]:
     """The file and the entry of `model.py:build_unet`."""
-    found = CODE.fullmatch(source)
+    found = code_parts(source)
     if found is None:
         raise ReadError(f"{source}: not Keras code; expected model.py, model.py:builder or a notebook")
-    path = Path(found["path"])
-    if not path.is_file():
+    path, entry = found
+    if not Path(path).is_file():
         raise ReadError(f"{path}: there is no such file")
-    return path, found["entry"] or ""
+    return Path(path), entry
 
 
 def era_of(source: str) -> Era:

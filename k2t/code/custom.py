@@ -9,7 +9,7 @@ from typing import Any
 
 from k2t.code.layers import FUNCTIONAL, kind_of, options_of
 from k2t.code.objects import Broken, Configured, Custom, Made, Net, Partial, PendingWeight, Tensor, Thing
-from k2t.code.standard import HANDLERS
+from k2t.code.standard import HANDLERS, NAMED
 from k2t.errors import UntranslatableError, refusing
 from k2t.graph import Layer
 from k2t.program import Value
@@ -127,6 +127,8 @@ class CodeLayers(LayerInterpreter):
             return self.apply(node, function.function, [*function.args, *args], {**function.kwargs, **kwargs})
         if isinstance(function, Thing) and (found := function.kind.find("__call__")):
             return self.run(Closure(found[1], found[0].names), [function, *args], kwargs)
+        if isinstance(function, Unknown):
+            raise UntranslatableError(str(function))
         if isinstance(function, Made):
             function = self.adopt(function)
         return super().apply(node, function, args, kwargs)
@@ -157,6 +159,8 @@ class CodeLayers(LayerInterpreter):
             "copy",
         ):
             return HANDLERS[path](self, node, args, kwargs)
+        if path.endswith(".InputSpec"):
+            return NAMED["InputSpec"](self, node, args, kwargs)
         if (kind := kind_of(path)) and self.frames:
             args, kwargs = as_option(
                 (unwrapped(args), {key: unwrapped(item) for key, item in kwargs.items()}), self.era

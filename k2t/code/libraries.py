@@ -10,7 +10,7 @@ from k2t.code.layers import FUNCTIONAL, MODELS, kind_of
 from k2t.code.members import Members
 from k2t.code.models import BASES
 from k2t.code.objects import Configured, Custom, Made, Net, Partial, Tensor, Thing
-from k2t.code.standard import HANDLERS, text
+from k2t.code.standard import HANDLERS, NAMED, text
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer
 from k2t.program import leaves
@@ -126,8 +126,8 @@ class Libraries(Members):
     def library_call(self, node: ast.AST, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A function or class of a library."""
         library, _, name = path.rpartition(".")
-        if path in HANDLERS:
-            return HANDLERS[path](self, node, args, kwargs)
+        if (known := HANDLERS.get(path) or NAMED.get(name)) is not None:
+            return known(self, node, args, kwargs)
         if library == "builtins":
             return super().library_call(node, path, args, kwargs)
         if is_keras(path):
@@ -166,8 +166,10 @@ class Libraries(Members):
             return self.model(node, name, args, kwargs)
         if kind_of(path):
             return self.layer(node, name, args, kwargs)
-        if "initializers" in parts or "regularizers" in parts or "constraints" in parts:
-            return args[0] if name == "get" else configured(name, args, kwargs)
+        if {"initializers", "initializations", "regularizers", "constraints"} & set(parts):
+            if name in ("get", "deserialize"):
+                return configured(args[0], [], {}) if isinstance(args[0], str) else args[0]
+            return configured(name, args, kwargs)
         if "layers" in parts and name in FUNCTIONAL:
             layer = self.layer(node, name.capitalize(), args[1:], kwargs_without(kwargs, "inputs"))
             return self.call(node, layer, [args[0] if args else kwargs["inputs"]], {})

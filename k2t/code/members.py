@@ -51,7 +51,7 @@ class Members(Models):
         value = tensor.value
         if isinstance(value, Size):
             return tensor if name == "value" else Bound(tensor, name)
-        if name in ("shape", "_keras_shape"):
+        if name in ("shape", "_keras_shape", "_shape_val"):
             return value.shape
         if name in ("ndim", "rank"):
             return len(value.shape)

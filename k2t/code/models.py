@@ -61,7 +61,7 @@ class Models(Interpreter):
         calls: the number of calls of layers so far; `failed`: of those without a translation.
     """
 
-    limit = 1_000_000
+    limit = 400_000
 
     def __init__(self, base: Path, given: Mapping[str, Any]) -> None:
         layer = Layer("code", "")
@@ -72,6 +72,7 @@ class Models(Interpreter):
         self.modules: dict[Path, Any] = {}
         self.given = {name: module_named(value) for name, value in given.items()}
         self.used: set[str] = set()
+        self.dotted = {name for name in given if "." in name and not name.startswith("self.")}
         self.frames: list[tuple[Any, CustomClass]] = []
         self.serials = 0
         self.numbers = 0

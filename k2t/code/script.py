@@ -128,12 +128,32 @@ class Script(Libraries):
     def assign(self, target: ast.expr, value: Any) -> None:
         """Bind a name; a value that the user gives wins where the code holds none."""
         if isinstance(target, ast.Name):
+            if (
+                isinstance(value, Unknown)
+                and "load_model(" in value.text
+                and isinstance(self.names.get(target.id), Net)
+            ):
+                return  # the model that was saved
             module = self.names.maps[0] is self.main
             if target.id in self.given and (module or isinstance(value, Unknown)):
                 value = self.use(target.id)
             elif isinstance(value, Unknown) and not isinstance(value, Broken) and not value.name:
                 value = Unknown(value.text, value.place, target.id, value.reason)
         super().assign(target, value)
+
+    def do_assign(self, node: ast.Assign) -> None:
+        """`a = b = value`; what is not known is remembered by the name that it has last."""
+        value = self.evaluate(node.value)
+        if isinstance(value, Unknown) and not isinstance(value, Broken):
+            value = Unknown(text_of(node.value), self.place(node.value), reason=value.reason)
+        for target in node.targets:
+            self.assign(target, value)
+
+    def of_attribute(self, node: ast.Attribute) -> Any:
+        """`value.name`, which the user may give as a whole: `--arg x_train.shape=(60000, 28, 28)`."""
+        if self.dotted and (name := ast.unparse(node)) in self.dotted:
+            return self.use(name)
+        return super().of_attribute(node)
 
     def use(self, name: str) -> Any:
         """A value that the user gives."""

@@ -21,12 +21,17 @@ class Definitions:
     def __init__(self, body: Sequence[ast.stmt]) -> None:
         self.binds: dict[str, list[int]] = {}
         self.uses: list[set[str]] = []
+        self.deferred: list[set[str]] = []
         self.settings: list[int] = []
         for place, statement in enumerate(body):
             for name in set(bound(statement)):
                 self.binds.setdefault(name, []).append(place)
             nodes = list(ast.walk(statement))
             self.uses.append(free(statement))
+            functions = [
+                node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            ]
+            self.deferred.append(set().union(*(free(node) for node in functions)))
             if not isinstance(statement, ast.FunctionDef | ast.ClassDef) and any(
                 isinstance(node, ast.Attribute | ast.Name) and tail(node) in SETTINGS for node in nodes
             ):
@@ -37,14 +42,19 @@ class Definitions:
         return self.binds.get(name, [])
 
     def needed(self, name: str) -> list[int]:
-        """The places of all statements that a name needs, in their order."""
+        """The places of all statements that a name needs, in their order.
+
+        A statement needs what is bound before it; a function, which runs later, what is bound anywhere.
+        """
         wanted: set[int] = set()
         pending = [*self.of(name), *self.settings]
         while pending:
             place = pending.pop()
             if place not in wanted:
                 wanted.add(place)
-                pending += [other for used in self.uses[place] for other in self.of(used)]
+                later = self.deferred[place]
+                names = self.uses[place]
+                pending += [other for used in names for other in self.of(used) if other < place or used in later]
         return sorted(wanted)
 
 

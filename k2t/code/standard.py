@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from k2t.code.objects import Custom, Made, Parser, Partial, PendingWeight, Tensor, Thing
+from k2t.code.objects import Custom, Given, Made, Parser, Partial, PendingWeight, Tensor, Thing
 from k2t.graph import map_structure
 from k2t.program import Value, leaves
 from k2t.read.eras import Era
@@ -231,6 +231,59 @@ def variable(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]
 def decorator(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """`tf.function`."""
     return args[0] if args and not isinstance(args[0], str) else Unknown("decorator")
+
+
+def source_inputs(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The inputs that a tensor depends on."""
+    found: dict[Any, None] = {}
+    pending = [args[0]]
+    while pending:
+        tensor = pending.pop()
+        if isinstance(tensor.origin, Given):
+            found[tensor.origin.made.calls[0].tensors[0]] = None
+        else:
+            pending += [leaf for leaf in leaves((tensor.origin.args, tensor.origin.kwargs)) if isinstance(leaf, Tensor)]
+    return list(found)
+
+
+def input_shape(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`_obtain_input_shape` of `keras.applications`: the given shape, or the default one where the top needs it."""
+    shape = args[0] if args else kwargs["input_shape"]
+    size = kwargs.get("default_size", args[1] if len(args) > 1 else None)
+    if shape is not None:
+        return tuple(shape)
+    flat = kwargs.get("require_flatten", kwargs.get("include_top", args[4] if len(args) > 4 else False))
+    sizes = (size, size) if flat else (None, None)
+    return (3, *sizes) if script.era.data_format == "channels_first" else (*sizes, 3)
+
+
+def record_of(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`InputSpec(...)`: its arguments as attributes."""
+    values = {
+        "ndim": None,
+        "shape": None,
+        "axes": None,
+        **dict(zip(("dtype", "shape", "ndim"), args, strict=False)),
+        **kwargs,
+    }
+    return Thing(CustomClass(ast.ClassDef("InputSpec", [], [], [], []), [], {}), values)
+
+
+def inert(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Computes nothing of a model."""
+    return Unknown(text(node), script.place(node))
+
+
+# By the last part of their names, which modules they lie in having changed from release to release.
+NAMED: dict[str, Handler] = {
+    "get_source_inputs": source_inputs,
+    "_obtain_input_shape": input_shape,
+    "obtain_input_shape": input_shape,
+    "InputSpec": record_of,
+    "load_model": inert,
+    "load_weights_from_hdf5_group": inert,
+    "get_file": inert,
+}
 
 
 @handler("inspect.signature", "inspect.getfullargspec", "inspect.getargspec")

@@ -37,7 +37,18 @@ PLAIN_BASES = ("", "Layer", "Model")
 LAYER_OPTIONS = frozenset(
     {"name", "trainable", "dtype", "autocast", "dynamic", "activity_regularizer", "input_shape", "batch_input_shape"}
 )
-IGNORED = frozenset({"initializers", "regularizers", "constraints", "SeedGenerator", "InputSpec", "metrics", "losses"})
+IGNORED = frozenset(
+    {
+        "initializations",
+        "initializers",
+        "regularizers",
+        "constraints",
+        "SeedGenerator",
+        "InputSpec",
+        "metrics",
+        "losses",
+    }
+)
 
 
 class Making(Attributes):

@@ -257,6 +257,7 @@ def flip(b: Builder, x: Value, axis: Any = None) -> Value:
 @operation("tile", examples=[call(_X, 2), call(_X, (1, 2, 3)), call(real(None, 3), (2, 1, 1))])
 def tile(b: Builder, x: Value, repeats: Any) -> Value:
     """.repeat, which is numpy's tile."""
+    x = tensor(b, x) if isinstance(x, np.ndarray) else x
     counts = [repeats] if isinstance(repeats, int) else list(repeats)
     counts = [1] * (x.rank - len(counts)) + counts
     sizes = (1,) * (len(counts) - x.rank) + tuple(x.shape)

@@ -36,6 +36,17 @@ MAX_CALLS = 40
 DATA = (Value, Parameter, Size, bool, int, float, complex, str, slice, type(Ellipsis), np.ndarray, np.generic)
 
 
+def shape_call(name: str, args: list[Any]) -> list[Any] | None:
+    """What code that puts a shape together with functions of tensors means; None where it is about tensors."""
+    if not args or name not in ("expand_dims", "concat", "concatenate", "stack"):
+        return None
+    items = [item.tolist() if isinstance(item, np.ndarray) else item for item in leaves(args[0])]
+    flat = list(leaves(items))
+    if not any(isinstance(item, Size) for item in flat) or not all(isinstance(item, Size | int) for item in flat):
+        return None
+    return flat
+
+
 class Calls(Expressions):
     """Follows calls, those of the code's own functions included."""
 
@@ -89,6 +100,8 @@ class Calls(Expressions):
             except UntranslatableError:
                 if library in ("np", "math"):
                     raise
+        if (made := shape_call(name, args)) is not None:
+            return made
         args, kwargs = map_structure(self.argument, (args, kwargs))
         if path.startswith("keras.ops."):
             return self.operation(name, *args, **kwargs)

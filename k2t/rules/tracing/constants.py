@@ -57,7 +57,9 @@ NUMPY = words(
     """abs absolute add arange array asarray ceil clip concatenate cos cosh cumsum diag divide exp expand_dims eye flip
     float32 float64 floor full hstack identity int32 int64 linspace log log10 log2 max maximum mean meshgrid min minimum
     mod multiply ones ones_like outer power prod repeat reshape round sin sinh sqrt square squeeze stack subtract sum
-    tan tanh tile transpose tri tril triu vstack zeros zeros_like"""
+    tan tanh tile transpose tri tril triu vstack zeros zeros_like where equal not_equal greater greater_equal less
+    less_equal logical_and logical_or logical_not dot matmul roll swapaxes moveaxis full_like argmax argmin any all
+    ravel sort true_divide negative sign float16 uint8 bool_ int16 array_split split isnan pad copy"""
 )
 # What TensorFlow and Keras call otherwise.
 NUMPY_NAMES = {
