@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from k2t import __version__ as VERSION
 from k2t.emit.draft import Background, Draft
 from k2t.emit.weights import Entry, entries, header
-from k2t.graph import Source
+from k2t.graph import Shape, Source
 from k2t.lower import lower
 from k2t.program import Block, Module, Value, values
 from k2t.read import read
 from k2t.recover import Recovery, as_they_are, recover
 from k2t.rules.translate import translate
+from k2t.sources import code_parts
 
 if TYPE_CHECKING:
     from k2t.emit.file import Emitted
@@ -64,16 +66,22 @@ class Result:
     tensors: list[Entry] = field(repr=False)
     metadata: dict[str, str] = field(repr=False)
     room: int = field(repr=False)
+    has_weights: bool = True
     draft: Draft | None = field(default=None, repr=False)
 
-    def write(self, path: str | Path, advance: Callable[[int], object] = lambda size: None) -> Path:
+    def write(self, path: str | Path, advance: Callable[[int], object] = lambda size: None) -> Path | None:
         """Write net.py and net.safetensors beside it: both whole, or neither. Returns the path of the weights.
+
+        Code that was converted without weights has no such file.
 
         Args:
             path: of net.py.
             advance: is told the size of each tensor when it is written, in bytes.
         """
         path = Path(path)
+        if not self.has_weights:
+            path.write_text(self.source, "utf-8")
+            return None
         if self.draft is None or self.draft.path != path:
             self.draft = Draft(path, self.tensors, self.room)
         draft, self.draft = self.draft, None
@@ -91,11 +99,13 @@ def convert(
     output: str | Path | None = None,
     fold_bn: bool = False,
     flat: bool = False,
+    arguments: Mapping[str, Any] | None = None,
+    input_shapes: Sequence[Shape] = (),
 ) -> Result:
-    """Convert a Keras model.
+    """Convert a Keras model, saved or in memory, or Keras code.
 
     Args:
-        source: the path of a file or folder, or a live model of keras or tf_keras.
+        source: the path of a file or folder, `model.py:builder` for code, or a live model of keras or tf_keras.
         weights: the file of the weights, where `source` holds the architecture alone.
         class_name: name of the emitted class; the model's own by default.
         layout: `torch` or `keras`, the order of axes at the inputs and outputs.
@@ -105,39 +115,34 @@ def convert(
         fold_bn: fold batch normalization into the layers around it, for inference only; what is folded is kept in
             float64 in the file, and loaded in the model's dtype.
         flat: one class with every layer, instead of classes for what repeats.
+        arguments: of Keras code: those of the builder, and values for names that the code takes from elsewhere.
+        input_shapes: of Keras code that does not say them, batch included.
 
     Raises:
         ReadError: the file cannot be read.
         UnsupportedError: it holds layers without a translation.
     """
-    model = read(source, weights=weights)
+    model = source_of(source, weights, arguments, input_shapes)
     sha256 = Background(model.sha256)
-    main = translate(model.graph, custom, model.code)
+    main = translate(model.graph, custom, model.code, has_weights=model.has_weights)
     blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
     recovery = (as_they_are if flat else recover)(blocks)
-    tensors = list(entries(main))
-    known = metadata(main, tensors)
+    known = metadata(main, tensors := list(entries(main)))
     room = len(header(tensors, known)) + places_room(main) // 8 * 8
-    draft = Draft(Path(output), tensors, room) if output is not None else None
-    options = {
+    draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
+    given = {
         "--class-name": class_name,
         "--layout": layout if layout != "torch" else None,
         "--custom": Path(custom).name if custom else None,
-        "--fold-bn": "" if fold_bn else None,
-        "--flat": "" if flat else None,
+        **{option: "" for option, wanted in (("--fold-bn", fold_bn), ("--flat", flat)) if wanted},
     }
 
     from k2t.emit.file import Header, write_file  # imports LibCST, while the weights are read and written
 
-    head = Header(
-        Path(model.path).name,
-        sha256.result(),
-        model.keras_version,
-        VERSION,
-        " ".join(f"{key} {value}".strip() for key, value in options.items() if value is not None),
-    )
-    emitted = write_file(recovery.classes, head, model_dtype(model, tensors))
-    variables = {id(v): v for item in tensors for v in item.weight.variables}
+    options = command_line(given, arguments or {}, input_shapes)
+    head = Header(Path(model.path).name, sha256.result(), model.keras_version, VERSION, options)
+    emitted = write_file(recovery.classes, head, model_dtype(model, tensors), has_weights=model.has_weights)
+    places = json.dumps(layer_places(main, recovery, emitted))
     return Result(
         source=emitted.source,
         class_name=main.name,
@@ -145,15 +150,42 @@ def convert(
         backend=model.backend,
         inputs=inputs_of(main),
         outputs=outputs_of(main),
-        layers=len(list(model.graph.layers())),
-        parameters=sum(math.prod(v.shape) for v in variables.values()),
+        layers=len([*model.graph.layers()]),
+        parameters=parameters(tensors),
         origin=model.path,
         tensors=tensors,
-        metadata=known
-        | {"k2t.source_sha256": head.sha256, "k2t.layers": json.dumps(layer_places(main, recovery, emitted))},
+        metadata=known | {"k2t.source_sha256": head.sha256, "k2t.layers": places},
         room=room,
+        has_weights=model.has_weights,
         draft=draft,
     )
+
+
+def command_line(options: Mapping[str, str | None], arguments: Mapping[str, Any], shapes: Sequence[Shape]) -> str:
+    """The options of a conversion as a shell takes them."""
+    given = [f"{key} {value}".strip() for key, value in options.items() if value is not None]
+    given += [f"--arg {shlex.quote(f'{key}={value}'.replace(', ', ','))}" for key, value in arguments.items()]
+    return " ".join(given + [f"--input-shape {shlex.quote(str(shape).replace(', ', ','))}" for shape in shapes])
+
+
+def source_of(
+    source: str | Path,
+    weights: str | Path | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    input_shapes: Sequence[Shape] = (),
+) -> Source:
+    """A model as data, from a file or from code; the arguments are those of `convert`."""
+    if not code_parts(source):
+        return read(source, weights=weights)
+    from k2t.code import read_code
+
+    return read_code(str(source), arguments, input_shapes, weights)
+
+
+def parameters(tensors: list[Entry]) -> int:
+    """Number of values in the variables of Keras that a state dict is made of."""
+    variables = {id(variable): variable for item in tensors for variable in item.weight.variables}
+    return sum(math.prod(variable.shape) for variable in variables.values())
 
 
 def model_dtype(model: Source, tensors: list[Entry]) -> str:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from k2t.check import read_generated
+from k2t.cli.code import ARGUMENTS, INPUT_SHAPES
 from k2t.cli.terminal import note, printable, shape_text
 from k2t.errors import K2TError, UnsupportedError
+from k2t.sources import code_parts
 
 if TYPE_CHECKING:
     from k2t.pipeline import Result, Tensor
@@ -36,7 +38,8 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write; the weights go beside it.  [default: SOURCE's name with .py, in the current folder]",
+    help="The file to write; the weights go beside it.  [default: SOURCE's name with .py, of code with _torch.py, in "
+    "the current folder]",
 )
 @click.option("--class-name", help="Name of the class.  [default: the model's name]")
 @click.option("--weights", help="The file of the weights, where SOURCE is an architecture alone.")
@@ -60,12 +63,15 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
     help="Compare with Keras afterwards.  [default: if torch, TensorFlow and Keras are installed]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--arg", multiple=True, metavar="NAME=VALUE", hidden=True, expose_value=False, callback=refuse)
+@ARGUMENTS
+@INPUT_SHAPES
 def convert(source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any) -> int:
     """Convert a Keras model to PyTorch source code.
 
-    Writes a module and, beside it, its weights as safetensors. SOURCE is a .h5 or .keras file, or an architecture's
-    .json with --weights. Exits with 1 if the module does not compute what Keras computes; the files are kept then.
+    Writes a module and, beside it, its weights as safetensors. SOURCE is a .h5 or .keras file, an architecture's
+    .json with --weights, or Keras code, which is parsed and not run: model.py, model.py:builder, notebook.ipynb. Code
+    without --weights gives a module without weights. Exits with 1 if the module does not compute what Keras computes;
+    the files are kept then.
     """
     output = checked(output, source) if output else default_output(source)
     if verify:
@@ -87,7 +93,9 @@ def convert(source: str, output: Path | None, verify: bool | None, as_json: bool
 
 def default_output(source: str) -> Path:
     """The name that `import` takes, in the current folder; never a file that somebody wrote or edited."""
-    stem = re.sub(r"\W", "_", Path(source).stem, flags=re.ASCII)
+    code = code_parts(source)
+    stem = f"{Path(code[0]).stem}_torch" if code else Path(source).stem
+    stem = re.sub(r"\W", "_", stem, flags=re.ASCII)
     if not stem.isidentifier() or keyword.iskeyword(stem):
         stem = f"net_{stem}"
     output = checked(Path(f"{stem}.py"), source)
@@ -104,13 +112,14 @@ def checked(output: Path, source: str) -> Path:
         raise K2TError(f"{output}: the output is a Python file and its name must end in .py")
     if not output.parent.is_dir():
         raise K2TError(f"{output}: there is no folder {output.parent}; make it first")
-    if output.resolve() == Path(source).resolve():
+    code = code_parts(source)
+    if output.resolve() == Path(code[0] if code else source).resolve():
         raise K2TError(f"{output}: is the source itself; name another file with -o")
     return output
 
 
-def write(result: Result, output: Path) -> Path:
-    """Write both files, with a progress bar where that takes long and somebody looks."""
+def write(result: Result, output: Path) -> Path | None:
+    """Write the files, with a progress bar where that takes long and somebody looks."""
     total = sum(tensor.size for tensor in result.tensors)
     if total < SLOW_WRITE or not sys.stderr.isatty():
         return result.write(output)
@@ -136,6 +145,9 @@ def compare(output: Path, source: str, weights: str | None, verify: bool | None)
     """The parity, None where it was not asked for or there is no reference and nobody insists."""
     if verify is False:
         return None
+    if code_parts(source):
+        note(f"not verified: that would run {source}; if you trust it, `k2t verify {output} {source} --run-source`")
+        return None
     try:
         require_reference()
         from k2t.verify import verify as run
@@ -148,13 +160,13 @@ def compare(output: Path, source: str, weights: str | None, verify: bool | None)
         return None
 
 
-def as_object(result: Result, source: str, output: Path, weights: Path, parity: Parity | None) -> str:
+def as_object(result: Result, source: str, output: Path, weights: Path | None, parity: Parity | None) -> str:
     """What `--json` prints."""
     return json.dumps(
         {
             "source": source,
             "output": str(output),
-            "weights": str(weights),
+            "weights": str(weights) if weights else None,
             "class_name": result.class_name,
             "keras_version": result.keras_version,
             "backend": result.backend,
@@ -167,12 +179,12 @@ def as_object(result: Result, source: str, output: Path, weights: Path, parity: 
     )
 
 
-def show(result: Result, output: Path, weights: Path, parity: Parity | None) -> None:
+def show(result: Result, output: Path, weights: Path | None, parity: Parity | None) -> None:
     """The result for people."""
     origin = f"Keras {result.keras_version or 'of unknown version'}"
     lines = [
         f"{output}: {result.class_name}, {result.layers} layers, {result.parameters:,} parameters, from {origin}",
-        f"{weights}: its weights",
+        f"{weights}: its weights" if weights else "no weights: the code has none; name a file of them with --weights",
         *(f"  input   {line(tensor)}" for tensor in result.inputs),
         *(f"  output  {line(tensor)}" for tensor in result.outputs),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from k2t.cli.code import ARGUMENTS, INPUT_SHAPES
 from k2t.cli.terminal import show
 from k2t.errors import K2TError
 
@@ -22,6 +23,8 @@ RUN_SOURCE = click.option("--run-source", is_flag=True, help="Run code that SOUR
 @click.option("--dtype", type=click.Choice(["float64", "float32"]), help="Compare in this one only.  [default: both]")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML page too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@ARGUMENTS
+@INPUT_SHAPES
 @RUN_SOURCE
 def verify(net: Path, source: str, report: Path | None, as_json: bool, **options: Any) -> int:
     """Compare a generated file with Keras.
@@ -54,6 +57,8 @@ def verify(net: Path, source: str, report: Path | None, as_json: bool, **options
     help="The file to write.",
 )
 @WEIGHTS
+@ARGUMENTS
+@INPUT_SHAPES
 @RUN_SOURCE
 def record(source: str, output: Path, **options: Any) -> None:
     """Store what Keras computes, to verify elsewhere.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from k2t.read.h5 import Extent, Store
 from k2t.read.infer import with_input_shape
 from k2t.read.values import parsed
 from k2t.read.weights import Stored, attach
+from k2t.sources import code_parts
 
 __all__ = ["read", "read_weights", "weights_of"]
 
@@ -30,7 +30,6 @@ DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeEr
 MAX_JSON = 1 << 28
 # The files in which a folder of Keras 3 has its weights.
 FOLDER_WEIGHTS = (archive.WEIGHTS, "model.weights.json")
-CODE = re.compile(r"\.(py|ipynb)(:\w+)?$")
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ def _open(path: str, files: ExitStack) -> _File:
     """A file by its content, whatever its name."""
     if Path(path).is_dir():
         return _folder(Path(path), files)
-    if CODE.search(path):
-        raise ReadError(f"{path}: Keras code is not supported yet; save the model as a .keras or .h5 file")
+    if code_parts(path):
+        raise ReadError(f"{path}: is Keras code, not a saved model")
     if (prefix := bundle.prefix_of(path)) is not None:
         return _File(weights=bundle.Bundle(prefix))
     if not Path(path).is_file():  # opening a pipe or a device would wait, or never end

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from k2t.errors import K2TError
-from k2t.graph import Array
+from k2t.graph import Array, snake_case
 from k2t.verify.inputs import generate, sizes, specs
 from k2t.verify.parity import NOISE, Dtype, Trace
 from k2t.verify.recording import Recording, write
@@ -83,7 +85,7 @@ def run(request: Request) -> None:
     folder = Path(request.folder)
     write(folder / RECORDING, Recording(reference.label, reference.kinds, specs, arrays, traces))
     if request.weights is None:
-        models.own.save_weights(str(folder / ("weights.h5" if found.legacy else "model.weights.h5")))
+        models.save(folder)
 
 
 def without_training(found: Library) -> Callable[..., Any]:
@@ -125,12 +127,14 @@ class Models:
     Attributes:
         load: loads weights from a file.
         own: the model as the script has it, which saves its weights.
+        functional: whether it says itself how its layers are connected.
     """
 
     library: Library
     request: Request
     load: Callable[..., Any]
     own: Any = None
+    functional: bool = False
     _weights: list[Array] | None = None
 
     def build(self, dtype: str) -> Any:
@@ -151,6 +155,17 @@ class Models:
                 layer.finalize_state()
         return model
 
+    def save(self, folder: Path) -> None:
+        """The weights as a file: of old subclassed models with Keras 3's paths, since tf-keras forgets attributes."""
+        if not self.library.legacy:
+            self.own.save_weights(str(folder / "model.weights.h5"))
+        elif self.functional:
+            self.own.save_weights(str(folder / "weights.h5"))
+        else:
+            with h5py.File(folder / "model.weights.h5", "w") as file:
+                for path, variable in variables(self.own, set(dir(self.library.keras.Model()))):
+                    file[path] = variable.numpy()
+
     def as_functional(self, found: Any) -> tuple[Any, Any]:
         """(a functional model that computes the same, the model whose weights are meant)."""
         keras = self.library.keras
@@ -161,6 +176,7 @@ class Models:
         if not isinstance(found, keras.layers.Layer):
             raise K2TError(f"{self.request.entry}: is no model but {type(found).__name__}")
         if getattr(found, "inputs", None) and getattr(found, "outputs", None) and graph(found):
+            self.functional = True
             return found, found
         shapes = self.request.input_shapes
         if not shapes:
@@ -168,6 +184,39 @@ class Models:
         inputs = [keras.Input(batch_shape=shape) for shape in shapes]
         model = keras.Model(inputs, found(inputs[0] if len(inputs) == 1 else inputs))
         return model, found if isinstance(found, keras.Model) else model
+
+
+def variables(layer: Any, inherited: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, variable) of everything in a layer, named by the attributes that hold it.
+
+    Source: `keras/src/saving/saving_lib.py` of Keras 3, `_walk_saveable` and `_save_container_state`.
+
+    Args:
+        inherited: attributes that every model has.
+    """
+    seen: set[int] = set()
+    pending: list[tuple[str, Any]] = [(prefix, layer)]
+    while pending:
+        path, found = pending.pop(0)
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, list | tuple | set | dict):
+            items = [
+                item for item in (found.values() if isinstance(found, dict) else found) if hasattr(item, "weights")
+            ]
+            names = Counter[str]()
+            inner = []
+            for item in items:
+                name = snake_case(type(item).__name__)
+                inner.append((f"{path}{name}_{names[name]}/" if names[name] else f"{path}{name}/", item))
+                names[name] += 1
+            pending[:0] = inner
+        elif hasattr(found, "weights"):
+            own = [*found._trainable_weights, *found._non_trainable_weights]
+            yield from ((f"{path}vars/{index}", variable) for index, variable in enumerate(own))
+            attributes = ["layers"] if graph(found) else sorted(vars(found).keys() - inherited)
+            pending[:0] = [(f"{path}{name}/", getattr(found, name)) for name in attributes]
 
 
 def graph(model: Any) -> bool:

@@ -17,13 +17,6 @@ from k2t.verify.child import MARK, RECORDING, Request
 from k2t.verify.recording import Recording, read
 
 
-def is_code(source: Any) -> bool:
-    """Whether a source is Keras code: `model.py`, `model.py:build`, `notebook.ipynb`."""
-    from k2t.code import CODE
-
-    return isinstance(source, str | Path) and CODE.fullmatch(str(source)) is not None
-
-
 @dataclass(frozen=True)
 class Given:
     """What a caller says of Keras code.

@@ -6,6 +6,7 @@ the options that Keras 1 named otherwise.
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import sys
@@ -29,6 +30,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 # Options of every layer, which stay as they are.
 COMMON = {"name", "input_shape", "batch_input_shape", "input_dtype", "trainable", "input_dim", "input_length"}
+# With these, a layer is given as Keras 2 has it, whatever the rest of the code is like.
+MODERN = {"padding", "kernel_size", "filters", "units", "rate", "use_bias", "kernel_initializer", "kernel_regularizer"}
 TRAINING = ("init", "_init", "_regularizer", "_constraint", "weights")
 # TensorFlow 0.12 to 1.x.
 RENAMED = {"mul": "multiply", "sub": "subtract", "neg": "negative", "pack": "stack", "unpack": "unstack"}
@@ -39,11 +42,10 @@ def install(keras: Any, version: str) -> None:
     import tensorflow as tf
 
     layers = {name: getattr(keras.layers, name) for name in dir(keras.layers) if not name.startswith("_")}
-    models: dict[str, Any] = {}
+    models = {"Model": _old_model(keras.Model)}
     if version.startswith("1"):
         layers |= {name: _old_layer(keras, name) for name in TABLES[1] if KINDS.get(name, name) in layers}
         layers |= {"merge": _merge(keras), "Merge": _merge(keras)}
-        models = {"Model": _old_model(keras.Model)}
     backend = {"image_dim_ordering": lambda: "tf", "set_image_dim_ordering": lambda order: None}
     own = {"layers": layers | models, "models": models, "backend": backend, "": models}
     sys.meta_path.insert(0, _Finder(keras, own))
@@ -91,7 +93,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.own = own
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        if name in ROOTS or name.startswith(tuple(f"{root}." for root in ROOTS)):
+        if ".src" not in name and (name in ROOTS or name.startswith(tuple(f"{root}." for root in ROOTS))):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
 
@@ -107,7 +109,11 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return _Module(spec.name, self.own.get(top, {}), [found, *others])
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Its names are there already."""
+        """Its modules are old ones, too: `from keras import backend`."""
+        if module.__name__ in ROOTS:
+            for name, value in list(vars(module).items()):
+                if isinstance(value, types.ModuleType) and name != "src":
+                    setattr(module, name, importlib.import_module(f"{module.__name__}.{name}"))
 
 
 def _old_layer(keras: Any, name: str) -> Callable[..., Any]:
@@ -115,6 +121,8 @@ def _old_layer(keras: Any, name: str) -> Callable[..., Any]:
     names = positional(name, ERA)
 
     def make(*args: Any, **kwargs: Any) -> Any:
+        if not MODERN.isdisjoint(kwargs) or (len(args) > 1 and isinstance(args[1], tuple | list)):
+            return getattr(keras.layers, name)(*args, **kwargs)
         given = dict(zip(names, args, strict=False)) | kwargs
         common = {
             key: value
@@ -146,10 +154,12 @@ def _merge(keras: Any) -> Callable[..., Any]:
 
 
 def _old_model(model: Any) -> Any:
-    """`Model(input=…, output=…)`."""
+    """`Model(input=…, output=…)`, which Keras 2 took, too."""
 
     class Model(model):  # type: ignore[misc]
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if cls is not Model:
+                return super().__new__(cls, *args, **kwargs)
             renamed = {{"input": "inputs", "output": "outputs"}.get(key, key): value for key, value in kwargs.items()}
             return model(*args, **renamed)
 

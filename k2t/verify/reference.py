@@ -165,7 +165,8 @@ class KerasReference:
                 self._done = arrays, self.run(arrays, "float64")
             except Exception as error:
                 problem = error
-            else:
+                continue
+            if all(array.size for array in self._done[1].outputs.values()):
                 return found, arrays
         raise K2TError(f"the reference runs with no input that was tried: {_first_line(problem)}") from problem
 

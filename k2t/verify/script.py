@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.abc
+import importlib.machinery
 import inspect
 import json
 import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from k2t.errors import K2TError
 
@@ -31,6 +34,7 @@ FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 SCOPES = FUNCTIONS | COMPREHENSIONS | ast.ClassDef
 MAGIC = re.compile(r"^\s*[%!?]")
+ALIAS = "k2t_"  # the script is no module of its own name: its package may import that
 MODULE = re.compile(r"(tf\.|tensorflow\.)?keras(\.\w+)*")
 
 
@@ -191,7 +195,10 @@ class Script:
         package, folder = _package(self.path)
         if str(folder) not in sys.path:
             sys.path[:0] = [str(folder), str(self.path.parent)]
-        module = types.ModuleType(f"{package}.{self.path.stem}" if package else self.path.stem)
+        if package:
+            with absent(folder):
+                _imported(package, folder)
+        module = types.ModuleType(f"{package}.{ALIAS}{self.path.stem}" if package else f"{ALIAS}{self.path.stem}")
         module.__file__ = str(self.path)
         module.__package__ = package
         sys.modules[module.__name__] = module
@@ -201,11 +208,71 @@ class Script:
         tree.body = needed(body, root, given)
         vars(module).update(given)
         try:
-            exec(compile(tree, str(self.path), "exec"), vars(module))
+            with absent(folder):
+                exec(compile(tree, str(self.path), "exec"), vars(module))
         except Exception as error:
             line = _line(error, str(self.path))
             raise K2TError(f"{self.path}{line}: fails: {type(error).__name__}: {error}") from error
         return module
+
+
+class _Absent(types.ModuleType):
+    """A module that is not installed: only who calls what is in it learns so."""
+
+    __path__: ClassVar[list[str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def missing(*args: Any, **kwargs: Any) -> Any:
+            raise ModuleNotFoundError(f"{self.__name__}.{name}: not installed")
+
+        return missing
+
+
+@dataclass
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds what nobody found, for the files of one folder: plotting, data, and what else a model does not need."""
+
+    folder: Path
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        frame: types.FrameType | None = sys._getframe(1)
+        while frame is not None and "importlib" in frame.f_code.co_filename:
+            frame = frame.f_back
+        ours = frame is not None and Path(frame.f_code.co_filename).is_relative_to(self.folder)
+        return importlib.machinery.ModuleSpec(name, self, is_package=True) if ours else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        return _Absent(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        pass
+
+
+@contextmanager
+def absent(folder: Path) -> Iterator[None]:
+    """Within it, files of a folder may import what is not installed."""
+    finder = _Finder(folder)
+    sys.meta_path.append(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def _imported(package: str, folder: Path) -> None:
+    """Import a package for its parts; where its own code fails, it is empty."""
+    try:
+        importlib.import_module(package)
+    except Exception:
+        parts = package.split(".")
+        for count in range(1, len(parts) + 1):
+            name = ".".join(parts[:count])
+            empty = types.ModuleType(name)
+            empty.__path__ = [str(folder.joinpath(*parts[:count]))]
+            sys.modules.setdefault(name, empty)
 
 
 def _line(error: Exception, path: str) -> str:
