@@ -12,6 +12,8 @@ import corpus
 import h5py
 import numpy as np
 import pytest
+import torch
+from parity import load_net
 from safetensors.numpy import save_file
 
 import k2t
@@ -486,3 +488,16 @@ def test_missing_files_and_weights_are_clear_errors(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("not a model")
     with pytest.raises(ReadError, match=r"text\.h5"):
         keras_reference(tmp_path / "text.h5")
+
+
+def test_dropout_that_works_at_inference_too_is_converted_and_cannot_be_compared(keras: Any, tmp_path: Path) -> None:
+    image = keras.Input((400,))
+    path = tmp_path / "monte_carlo.keras"
+    keras.Model(image, keras.layers.Dropout(0.25)(image, training=True)).save(path)
+    k2t.convert(path).write(tmp_path / "net.py")
+    model = load_net(tmp_path / "net.py").load()
+    drawn = model(torch.ones(50, 400))
+    assert {round(value, 4) for value in drawn.unique().tolist()} == {0.0, round(1 / 0.75, 4)}
+    assert abs(drawn.mean().item() - 1) < 0.02
+    with pytest.raises(K2TError, match="random at inference"):
+        verify(tmp_path / "net.py", path)

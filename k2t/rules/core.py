@@ -151,13 +151,13 @@ def dropout(
     seed: int | None = None,
     training: bool | None = None,
 ) -> Value:
-    """nn.Dropout; Keras's noise_shape drops whole slices."""
-    if training:
-        raise UntranslatableError("is called with training=True: it would drop at inference too, at random")
+    """nn.Dropout, or F.dropout where Keras drops at inference too; Keras's noise_shape drops whole slices."""
     if rate == 0 or training is False:
         return x
     if noise_shape is None or all(n is None or n == m for n, m in zip(noise_shape, x.shape, strict=False)):
-        return b.call(b.module("nn.Dropout", rate), x)
+        return b.call("F.dropout", x, rate) if training else b.call(b.module("nn.Dropout", rate), x)
+    if training:
+        raise UntranslatableError(f"noise_shape={noise_shape!r} with training=True has no function in PyTorch")
     slices = tuple(i for i, n in enumerate(noise_shape) if n == 1)
     if slices == (1,) and x.rank == 3:
         return spatial_dropout(b, x, rate)
