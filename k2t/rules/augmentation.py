@@ -1,13 +1,12 @@
-"""Augmentation of images: nothing in evaluation; in training as in Keras, or an error."""
+"""Augmentation of images: nothing in evaluation; in training at random as in Keras."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from k2t.errors import UntranslatableError
 from k2t.program import Value
-from k2t.rules.base import example, refuse, require, rule
+from k2t.rules.base import example, require, rule
 from k2t.rules.builder import Builder
 from k2t.rules.convolution import Geometry
 
@@ -16,6 +15,7 @@ IMAGE = (6, 5, 3)
 FIRST = (3, 6, 5)
 # Keras's fill_mode -> padding of F.grid_sample, or of F.pad.
 FILL_MODES = {"reflect": "reflection", "nearest": "border", "constant": "zeros", "wrap": "circular"}
+USUAL_RANGE = (0, 255)
 
 
 def bounds(factor: Any, offset: float = 0.0, scale: float = 1.0) -> Bounds:
@@ -24,15 +24,27 @@ def bounds(factor: Any, offset: float = 0.0, scale: float = 1.0) -> Bounds:
     return offset + scale * low, offset + scale * high
 
 
+def upwards(factor: Any, scale: float = 1.0) -> Bounds:
+    """The limits of a random number that is not negative: a pair, or 0 and one number."""
+    low, high = sorted(factor) if isinstance(factor, list | tuple) else (0.0, abs(factor))
+    return low, scale * high
+
+
+def in_range(value_range: Any) -> dict[str, Any]:
+    """The option for values that are not 0 to 255."""
+    low, high = sorted(value_range)
+    return {} if (low, high) == USUAL_RANGE else {"value_range": (low, high)}
+
+
 def augment(
-    b: Builder, x: Value, call: str, *args: Any, data_format: str | None, training: Any, **options: Any
+    b: Builder, x: Value, call: str, *args: Any, data_format: str | None, training: Any, role: str = "", **options: Any
 ) -> Value:
     """A local module on images, which follows the mode of the network as Keras 3 has it, whatever the call says."""
     if b.layer.keras_2 and training is False:
         return x
     if b.layer.keras_2 and training:
         raise UntranslatableError("is called with training=True: it would change images at inference too, at random")
-    return b.call(b.module(call, *args, **options), x, layout=Geometry(x, 2, data_format).layout)
+    return b.call(b.module(call, *args, role=role, **options), x, layout=Geometry(x, 2, data_format).layout)
 
 
 FLIPS = {"horizontal": (3,), "vertical": (2,), "horizontal_and_vertical": (2, 3)}
@@ -54,51 +66,18 @@ def random_flip(
     return augment(b, x, "RandomFlip", FLIPS[mode], data_format=data_format, training=training)
 
 
-@rule("RandomBrightness", examples=[example(IMAGE, factor=0.2), example(IMAGE, factor=[0.1, 0.3], value_range=[0, 1])])
-def random_brightness(
-    b: Builder,
-    x: Value,
-    *,
-    factor: Any,
-    value_range: Any = (0, 255),
-    seed: int | None = None,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
-    """A local module: + and clamp."""
-    low, high = value_range
-    limits = bounds(factor, scale=high - low)
-    options = {} if (low, high) == (0, 255) else {"value_range": (low, high)}
-    return augment(b, x, "RandomBrightness", *limits, data_format=data_format, training=training, **options)
-
-
-@rule("RandomContrast", examples=[example(IMAGE, factor=0.2), example(IMAGE, factor=[0.1, 0.3], value_range=[0, 1])])
-def random_contrast(
-    b: Builder,
-    x: Value,
-    *,
-    factor: Any,
-    value_range: Any = (0, 255),
-    seed: int | None = None,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
-    """A local module: differences from the mean, larger or smaller."""
-    below, above = factor if isinstance(factor, list | tuple) else (factor, factor)
-    low, high = value_range
-    options = {} if (low, high) == (0, 255) else {"value_range": (low, high)}
-    limits = (1.0 - below, 1.0 + above)
-    return augment(b, x, "RandomContrast", *limits, data_format=data_format, training=training, **options)
-
-
 def outside(fill_mode: str, fill_value: float, interpolation: str) -> dict[str, Any]:
     """The options of `RandomAffine` for what lies outside of the image, and between its pixels."""
+    options = in_keras(fill_mode, fill_value, interpolation)
+    return options | ({} if fill_mode == "reflect" else {"mode": FILL_MODES[fill_mode]})
+
+
+def in_keras(fill_mode: str, fill_value: float, interpolation: str) -> dict[str, Any]:
+    """The same, with the fill mode as Keras calls it."""
     require(fill_mode, tuple(FILL_MODES), "fill_mode")
     require(interpolation, ("bilinear", "nearest"), "interpolation")
     options: dict[str, Any] = {} if interpolation == "bilinear" else {"interpolation": interpolation}
-    options |= {} if fill_mode == "reflect" else {"mode": FILL_MODES[fill_mode]}
+    options |= {} if fill_mode == "reflect" else {"mode": fill_mode}
     return options | ({"value": fill_value} if fill_mode == "constant" and fill_value else {})
 
 
@@ -117,7 +96,7 @@ def random_rotation(
     training: bool | None = None,
 ) -> Value:
     """A local module: F.grid_sample."""
-    options = {"angle": bounds(factor), **outside(fill_mode, fill_value, interpolation)}
+    options: dict[str, Any] = {"angle": bounds(factor), **outside(fill_mode, fill_value, interpolation)}
     return augment(b, x, "RandomAffine", data_format=data_format, training=training, **options)
 
 
@@ -140,7 +119,7 @@ def random_translation(
     training: bool | None = None,
 ) -> Value:
     """A local module: F.grid_sample."""
-    options = {"height_shift": bounds(height_factor), "width_shift": bounds(width_factor)}
+    options: dict[str, Any] = {"height_shift": bounds(height_factor), "width_shift": bounds(width_factor)}
     options |= outside(fill_mode, fill_value, interpolation)
     return augment(b, x, "RandomAffine", data_format=data_format, training=training, **options)
 
@@ -167,53 +146,117 @@ def random_zoom(
     return augment(b, x, "RandomAffine", data_format=data_format, training=training, **options)
 
 
-# What has no translation for training -> its options, those of every augmentation apart.
-INFERENCE_ONLY = {
-    "AugMix": "value_range num_chains chain_depth factor alpha all_ops interpolation",
-    "CutMix": "factor",
-    "MixUp": "alpha",
-    "RandAugment": "value_range num_ops factor interpolation",
-    "RandomColorDegeneration": "factor value_range",
-    "RandomColorJitter": "value_range brightness_factor contrast_factor saturation_factor hue_factor",
-    "RandomElasticTransform": "factor scale interpolation fill_mode fill_value value_range",
-    "RandomErasing": "factor scale fill_value value_range",
-    "RandomGaussianBlur": "factor kernel_size sigma value_range",
-    "RandomGrayscale": "factor",
-    "RandomHue": "factor value_range",
-    "RandomInvert": "factor value_range",
-    "RandomPerspective": "factor scale interpolation fill_value",
-    "RandomPosterization": "factor value_range",
-    "RandomSaturation": "factor value_range",
-    "RandomSharpness": "factor value_range",
-    "RandomShear": "x_factor y_factor interpolation fill_mode fill_value",
-    "Solarization": "addition_factor threshold_factor value_range",
-}
+@rule("RandomShear", examples=[example(IMAGE, x_factor=0.2), example(IMAGE, y_factor=0.3, fill_mode="constant")])
+def random_shear(
+    b: Builder,
+    x: Value,
+    *,
+    x_factor: Any = 0.0,
+    y_factor: Any = 0.0,
+    interpolation: str = "bilinear",
+    fill_mode: str = "reflect",
+    fill_value: float = 0.0,
+    data_format: str | None = None,
+    seed: int | None = None,
+    bounding_box_format: str | None = None,
+    training: bool | None = None,
+) -> Value:
+    """A local module: interpolation between pixels."""
+    options: dict[str, Any] = {"x_factor": bounds(x_factor), "y_factor": bounds(y_factor)}
+    options |= in_keras(fill_mode, fill_value, interpolation)
+    return augment(b, x, "RandomShear", data_format=data_format, training=training, **options)
 
 
-def inference_only(kind: str, options: str) -> Any:
-    """The rule of an augmentation that is translated for inference only."""
+@rule("RandomPerspective", examples=[example(IMAGE), example(IMAGE, factor=0.5, scale=0.2, fill_value=0.5)])
+def random_perspective(
+    b: Builder,
+    x: Value,
+    *,
+    factor: Any = 1.0,
+    scale: float = 1.0,
+    interpolation: str = "bilinear",
+    fill_value: float = 0.0,
+    seed: int | None = None,
+    data_format: str | None = None,
+    bounding_box_format: str | None = None,
+    training: bool | None = None,
+) -> Value:
+    """A local module: interpolation between pixels."""
+    options = {"factor": upwards(factor), "scale": scale, **in_keras("reflect", 0.0, interpolation)}
+    options |= {"value": fill_value} if fill_value else {}
+    return augment(b, x, "RandomPerspective", data_format=data_format, training=training, **options)
+
+
+@rule("RandomElasticTransform", examples=[example(IMAGE), example(IMAGE, scale=[0.1, 0.5], fill_mode="nearest")])
+def random_elastic_transform(
+    b: Builder,
+    x: Value,
+    *,
+    factor: Any = 1.0,
+    scale: Any = 1.0,
+    interpolation: str = "bilinear",
+    fill_mode: str = "reflect",
+    fill_value: float = 0.0,
+    value_range: Any = (0, 255),
+    seed: int | None = None,
+    data_format: str | None = None,
+    bounding_box_format: str | None = None,
+    training: bool | None = None,
+) -> Value:
+    """A local module: smooth noise, and interpolation between pixels."""
+    if not upwards(factor)[1] or not upwards(scale)[1]:
+        return x
+    options = in_keras(fill_mode, fill_value, interpolation) | in_range(value_range)
+    if options.pop("interpolation", None):
+        options["order"] = 0
+    limits = upwards(factor), upwards(scale)
+    return augment(b, x, "RandomElasticTransform", *limits, data_format=data_format, training=training, **options)
+
+
+@rule("RandomCrop", examples=[example(IMAGE, height=3, width=4), example(IMAGE, height=3, width=9)])
+def random_crop(
+    b: Builder,
+    x: Value,
+    *,
+    height: int,
+    width: int,
+    seed: int | None = None,
+    data_format: str | None = None,
+    bounding_box_format: str | None = None,
+    training: bool | None = None,
+) -> Value:
+    """A local module: the same part of all images; in evaluation all of them, as they are or, in Keras 2, resized."""
+    if not b.layer.keras_2:
+        return augment(b, x, "RandomCrop", height, width, data_format=data_format, training=training)
+    geometry = Geometry(x, 2, data_format)
+    module = b.module("RandomCropOrResize", height, width)
+    shape = geometry.shape(x, (height, width), x.shape[geometry.channels])
+    return b.call(module, x, shape=shape, layout=geometry.layout)
+
+
+def resized_at_random(axis: int) -> Any:
+    """The rule of RandomHeight and RandomWidth."""
 
     def translate(
-        b: Builder, x: Value, *, data_format: str | None = None, training: bool | None = None, **options: Any
+        b: Builder,
+        x: Value,
+        *,
+        factor: Any,
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        training: bool | None = None,
     ) -> Value:
-        return augment(b, x, "InferenceOnly", f"{b.layer.name} ({kind})", data_format=data_format, training=training)
+        require(interpolation, ("bilinear", "nearest"), "interpolation")
+        options: dict[str, Any] = {} if interpolation == "bilinear" else {"mode": "nearest-exact"}
+        side = ("height", "width")[axis]
+        options |= {side: bounds(factor, 1.0)}
+        y = augment(b, x, "RandomSize", data_format=None, training=training, **options)
+        y.shape = tuple(None if place == axis + 1 else n for place, n in enumerate(x.shape))
+        return y
 
-    own = [item for item in inspect.signature(translate).parameters.values() if item.kind != item.VAR_KEYWORD]
-    names = [*options.split(), "seed", "bounding_box_format"]
-    extra = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in names]
-    translate.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]
-    translate.__doc__ = "A local module that does nothing in evaluation, and cannot be trained with."
+    translate.__doc__ = "A local module: F.interpolate to a random size."
     return translate
 
 
-for _kind, _options in INFERENCE_ONLY.items():
-    _required = (
-        {"factor": 4} if _kind == "RandomPosterization" else {"factor": 0.5} if "factor" in _options.split() else {}
-    )
-    rule(_kind, examples=[example(IMAGE, **_required)])(inference_only(_kind, _options))
-
-
-refuse(
-    "RandomCrop",
-    "does not crop in evaluation: Keras 3 does nothing, Keras 2 resizes; crop before the network, with your data",
-)
+rule("RandomHeight")(resized_at_random(0))
+rule("RandomWidth")(resized_at_random(1))

@@ -7,6 +7,7 @@ from typing import Any
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer
 from k2t.program import Axes, Value
+from k2t.rules.augmentation import in_range
 from k2t.rules.base import example, refuse, rule
 from k2t.rules.builder import Builder
 from k2t.rules.convolution import Geometry
@@ -42,7 +43,44 @@ def auto_contrast(
     return b.call("auto_contrast", x, Axes((1, 2)), shape=x.shape, **limits)
 
 
-for _kind in ("ContrastLimitedAdaptiveHistogramEqualization", "Equalization"):
-    refuse(_kind, "counts the values of images, which has no translation; do it before the network, with your data")
-refuse("MaxNumBoundingBoxes", "changes bounding boxes, which no network of tensors has; do it before the network")
+@rule(
+    "ContrastLimitedAdaptiveHistogramEqualization",
+    examples=[
+        example((16, 24, 3)),
+        example((7, 11, 3), tile_grid_size=[2, 3], clip_limit=1.5),
+        example((3, 8, 8), value_range=[0, 1], tile_grid_size=[2, 2], clip_limit=0.0, data_format="channels_first"),
+    ],
+)
+def equalize_tiles(
+    b: Builder,
+    x: Value,
+    *,
+    value_range: Any = (0, 255),
+    clip_limit: float = 4.0,
+    tile_grid_size: Any = (8, 8),
+    data_format: str | None = None,
+    bounding_box_format: str | None = None,
+    training: bool | None = None,
+) -> Value:
+    """A local function: histograms of the tiles of each image, in evaluation, too."""
+    options = in_range(value_range)
+    layout = Geometry(x, 2, data_format).layout
+    return b.call("equalize_tiles", x, clip_limit, tuple(tile_grid_size), shape=x.shape, layout=layout, **options)
+
+
+@rule("MaxNumBoundingBoxes", examples=[example((6, 5, 3), max_number=4)])
+def max_num_bounding_boxes(
+    b: Builder,
+    x: Value,
+    *,
+    max_number: int,
+    fill_value: Any = -1,
+    bounding_box_format: str | None = None,
+    data_format: str | None = None,
+    training: bool | None = None,
+) -> Value:
+    """Nothing: images stay as they are."""
+    return x
+
+
 refuse("TorchModuleWrapper", "holds a PyTorch module as a pickle, which may run any code; load it where it was made")

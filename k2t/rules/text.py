@@ -21,7 +21,7 @@ def standardized(b: Builder, x: Value, standardize: Any) -> Value:
     if standardize is None:
         return x
     options: dict[str, Any] = {key: False for key in ("lower", "strip") if key not in standardize}
-    return b.call("standardize", x, layout="keras", **options)
+    return b.call("standardize_text", x, layout="keras", **options)
 
 
 def tokens(b: Builder, x: Value, split: Any, widths: tuple[int, ...] | None, length: int | None) -> Value:

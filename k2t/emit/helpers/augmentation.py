@@ -6,52 +6,53 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from k2t.emit.helpers.image import crop_to_aspect_ratio
+from k2t.emit.helpers.sampling import homography, projective_transform
+
 
 def uniform(x: Tensor, low: float, high: float) -> Tensor:
     """A random number for each image, of shape (N, 1, 1, 1)."""
     return low + (high - low) * torch.rand(x.shape[0], 1, 1, 1, device=x.device, dtype=x.dtype)
 
 
-class RandomFlip(nn.Module):
+class Augmentation(nn.Module):
+    """Changes images (N, C, H, W) in training only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.augment(x) if self.training else x
+
+    def augment(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class RandomFlip(Augmentation):
     """Mirrors half of the images."""
 
     def __init__(self, dims: tuple[int, ...]) -> None:
         super().__init__()
         self.dims = dims
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.where(uniform(x, 0, 1) <= 0.5, x.flip(self.dims), x) if self.training else x
+    def augment(self, x: Tensor) -> Tensor:
+        return torch.where(uniform(x, 0, 1) <= 0.5, x.flip(self.dims), x)
 
 
-class RandomBrightness(nn.Module):
-    """Adds between `low` and `high` to each image, within the range of values."""
+class RandomCrop(Augmentation):
+    """The same part of all images, of this size; enlarged where an image is smaller."""
 
-    def __init__(
-        self, low: float, high: float, value_range: tuple[float, float] = (0, 255)
-    ) -> None:
+    def __init__(self, height: int, width: int) -> None:
         super().__init__()
-        self.low, self.high, self.value_range = low, high, value_range
+        self.height, self.width = height, width
 
-    def forward(self, x: Tensor) -> Tensor:
-        return (
-            (x + uniform(x, self.low, self.high)).clamp(*self.value_range) if self.training else x
-        )
-
-
-class RandomContrast(nn.Module):
-    """Multiplies what differs from the mean by `low` to `high`, within the range of values."""
-
-    def __init__(
-        self, low: float, high: float, value_range: tuple[float, float] = (0, 255)
-    ) -> None:
-        super().__init__()
-        self.low, self.high, self.value_range = low, high, value_range
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        mean = x.mean((2, 3), keepdim=True)
-        return (mean + (x - mean) * uniform(x, self.low, self.high)).clamp(*self.value_range)
+    def augment(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        if height > self.height and width > self.width:
+            top = int(torch.randint(height - self.height + 1, ()))
+            left = int(torch.randint(width - self.width + 1, ()))
+        else:
+            top = (height - max(min(height, width * self.height // self.width), 1)) // 2
+            left = (width - max(min(width, height * self.width // self.height), 1)) // 2
+        x = x[:, :, top : top + self.height, left : left + self.width]
+        return F.interpolate(x, size=(self.height, self.width), mode="bilinear")
 
 
 def wrap(place: Tensor, size: int) -> Tensor:
@@ -64,7 +65,7 @@ def wrap(place: Tensor, size: int) -> Tensor:
     return torch.where(place < 0, below, torch.where(place > size - 1, above, place))
 
 
-class RandomAffine(nn.Module):
+class RandomAffine(Augmentation):
     """Draws each pixel from another place of the image: turned, zoomed or moved at random.
 
     Args:
@@ -90,10 +91,7 @@ class RandomAffine(nn.Module):
         self.height_shift, self.width_shift = height_shift, width_shift
         self.interpolation, self.mode, self.value = interpolation, mode, value
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.draw(x) if self.training else x
-
-    def draw(self, x: Tensor) -> Tensor:
+    def augment(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
         rows = (
             torch.arange(height, device=x.device, dtype=x.dtype).reshape(1, -1, 1, 1)
@@ -123,14 +121,87 @@ class RandomAffine(nn.Module):
         return F.grid_sample(x, grid, self.interpolation, mode, align_corners=False)
 
 
-class InferenceOnly(nn.Module):
-    """An augmentation without a translation: nothing in evaluation, an error in training."""
+class RandomShear(Augmentation):
+    """Moves rows by their number times a factor, and columns likewise.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        mode: what lies outside: "reflect", "nearest", "wrap" or "constant", which is `value`.
+    """
+
+    def __init__(
+        self,
+        x_factor: tuple[float, float] = (0, 0),
+        y_factor: tuple[float, float] = (0, 0),
+        interpolation: str = "bilinear",
+        mode: str = "reflect",
+        value: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.name = name
+        self.x_factor, self.y_factor = x_factor, y_factor
+        self.interpolation, self.mode, self.value = interpolation, mode, value
+
+    def augment(self, x: Tensor) -> Tensor:
+        sign = torch.where(uniform(x, 0, 1) > 0.5, -1, 1)
+        across, down = (
+            (sign * uniform(x, *factor)).flatten() for factor in (self.x_factor, self.y_factor)
+        )
+        one, zero = torch.ones_like(across), torch.zeros_like(across)
+        matrix = torch.stack([one, across, zero, down, one, zero, zero, zero], 1)
+        return projective_transform(x, matrix, self.interpolation, self.mode, self.value)
+
+
+class RandomPerspective(Augmentation):
+    """Moves the corners of some images by up to `scale` / 2 of their distance from the first."""
+
+    def __init__(
+        self,
+        factor: tuple[float, float] = (0, 1),
+        scale: float = 1.0,
+        interpolation: str = "bilinear",
+        value: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.factor, self.scale, self.interpolation, self.value = (
+            factor,
+            scale,
+            interpolation,
+            value,
+        )
+
+    def augment(self, x: Tensor) -> Tensor:
+        right, bottom = x.shape[3] - 1, x.shape[2] - 1
+        start = x.new_tensor([[0, 0], [right, 0], [0, bottom], [right, bottom]])
+        start = start.expand(x.shape[0], -1, -1)
+        end = start * (1 + self.scale * (torch.rand_like(start) - 0.5))
+        moved = projective_transform(
+            x, homography(start, end), self.interpolation, "constant", self.value
+        )
+        return torch.where(uniform(x, 0, 1) < uniform(x, *self.factor), moved, x)
+
+
+class RandomSize(Augmentation):
+    """Resizes all images to a random part of their height or width."""
+
+    def __init__(
+        self,
+        height: tuple[float, float] = (1, 1),
+        width: tuple[float, float] = (1, 1),
+        mode: str = "bilinear",
+    ) -> None:
+        super().__init__()
+        self.height, self.width, self.mode = height, width, mode
+
+    def augment(self, x: Tensor) -> Tensor:
+        factors = [float(uniform(x[:1], *factor)) for factor in (self.height, self.width)]
+        size = [int(n * factor) for n, factor in zip(x.shape[2:], factors, strict=True)]
+        return F.interpolate(x, size=size, mode=self.mode)
+
+
+class RandomCropOrResize(RandomCrop):
+    """In evaluation, the largest part in the middle that has the ratio of the size, resized."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            raise NotImplementedError(f"{self.name} cannot be trained with: replace or remove it")
-        return x
+            return self.augment(x)
+        x = crop_to_aspect_ratio(x, self.height, self.width)
+        return F.interpolate(x, size=(self.height, self.width), mode="bilinear")

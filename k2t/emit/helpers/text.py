@@ -18,7 +18,7 @@ def each(function: Callable[..., Any], *items: Any) -> Any:
     return function(*items)
 
 
-def standardize(text: Any, lower: bool = True, strip: bool = True) -> Any:
+def standardize_text(text: Any, lower: bool = True, strip: bool = True) -> Any:
     """Each text in lower case (ASCII letters only), without punctuation."""
 
     def changed(text: str) -> str:

@@ -39,6 +39,7 @@ ANY = object()
 INERT: dict[tuple[str, str], Any] = {
     ("*", "dynamic"): False,
     ("*", "num_constants"): None,
+    ("*", "rng_type"): ANY,
     ("*", "time_major"): False,
     ("Attention", "causal"): False,
     ("AdditiveAttention", "causal"): False,
