@@ -59,7 +59,9 @@ class Symbolic:
 
     def __neg__(self) -> Any:
         """`-x`."""
-        return symbol(-number(self), f"-({self.code})", self.deps)
+        inner = self.code.removeprefix("-")
+        twice = inner != self.code and isinstance(ast.parse(self.code, mode="eval").body, ast.UnaryOp)
+        return symbol(-number(self), inner if twice else f"-({self.code})", self.deps)
 
     def __copy__(self) -> Any:
         """Immutable."""

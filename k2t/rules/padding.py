@@ -83,6 +83,8 @@ def output_size(size: int | None, kernel: int, stride: int, padding: str, dilati
     if padding in ("same", "causal", "theano_same"):
         return -(-size // stride)
     reach = (kernel - 1) * dilation + 1
+    if padding == "valid" and reach == stride:
+        return size // stride
     return (size - reach + (2 * (reach - 1) if padding == "full" else 0)) // stride + 1
 
 

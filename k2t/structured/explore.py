@@ -1,0 +1,69 @@
+"""Follows functions with other arguments, so that both branches of a condition on the configuration are known."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from k2t.errors import K2TError
+from k2t.structured.frames import Frame
+from k2t.structured.recorder import Recorder
+
+MAX_EVENTS = 300
+FAILURES = (K2TError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+def explore(recorder: Recorder) -> None:
+    """Add executions in which conditions have the outcome that they had in none before."""
+    for frame in list(recorder.frames):
+        for node in [node for node in ast.walk(frame.node) if isinstance(node, ast.If)]:
+            outcomes = {
+                item for other in recorder.frames if other.node is frame.node for item in other.taken.get(node, [])
+            }
+            if len(outcomes) == 1:
+                flip(recorder, frame, node, outcomes.pop())
+
+
+def flip(recorder: Recorder, frame: Frame, node: ast.If, outcome: bool) -> None:
+    """Try arguments until the condition has the other outcome."""
+    for name, value in candidates(frame, node):
+        known = len(recorder.frames)
+        try:
+            tried = recorder.enter(frame.function, {**frame.arguments, name: value}, frame.given)
+        except FAILURES:
+            del recorder.frames[known:]
+            continue
+        if (not outcome) in tried.taken.get(node, []):
+            return
+        del recorder.frames[known:]
+
+
+def candidates(frame: Frame, node: ast.If) -> Iterator[tuple[str, Any]]:
+    """Other values of the arguments that a condition reads."""
+    names = [item.id for item in ast.walk(node.test) if isinstance(item, ast.Name)]
+    literals = [item.value for item in ast.walk(node.test) if isinstance(item, ast.Constant)]
+    for name in dict.fromkeys(names):
+        value = frame.arguments.get(name)
+        if isinstance(value, bool):
+            yield name, not value
+        elif isinstance(value, int | float):
+            tried = [*literals, *(item + 1 for item in literals if isinstance(item, int)), value + 1, value * 2, 0.5, 1]
+            yield from ((name, item) for item in tried if isinstance(item, int | float) and item != value)
+        elif isinstance(value, str) or (name in frame.arguments and value is None):
+            yield from ((name, item) for item in [*literals, True] if item != value)
+
+
+def further(recorder: Recorder, main: Frame) -> Iterator[list[Frame]]:
+    """Executions of the main function with each number among its arguments a little larger, callees first."""
+    for name, value in main.arguments.items():
+        if not isinstance(value, int) or isinstance(value, bool) or len(main.events) > MAX_EVENTS:
+            continue
+        known = len(recorder.frames)
+        try:
+            recorder.enter(main.function, {**main.arguments, name: value + 1}, main.given)
+        except FAILURES:
+            del recorder.frames[known:]
+            continue
+        yield recorder.frames[known:]
+        del recorder.frames[known:]

@@ -1,0 +1,140 @@
+"""What the recorder notes: each execution of a function, and in it each place that worked on tensors."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from k2t.errors import K2TError
+from k2t.graph import Layer
+from k2t.program import Block, Module, Op, Parameter, Value, values
+from k2t.rules.parts import Parts
+
+
+class NotStructured(K2TError):  # noqa: N818 - no error of the user's: the way to the evaluated translation
+    """The code has no structured translation; says why, and where.
+
+    Attributes:
+        node: the place in the code.
+    """
+
+    def __init__(self, reason: str, node: ast.AST | None = None) -> None:
+        super().__init__(reason)
+        self.node = node
+
+
+@dataclass(eq=False)
+class LayerObject:
+    """A layer that the code has constructed.
+
+    Attributes:
+        site: the constructor's call.
+        loops: the loops around it.
+    """
+
+    layer: Layer
+    site: ast.AST
+    parts: Parts
+    loops: tuple[tuple[ast.AST, int], ...]
+
+
+@dataclass(eq=False)
+class ModelObject:
+    """A functional model: `Model(inputs, outputs)`."""
+
+    site: ast.AST
+    inputs: Any
+    outputs: Any
+
+
+@dataclass(eq=False)
+class Event:
+    """One execution of a place in the code that makes or reads tensors.
+
+    Attributes:
+        node: the place: a call, an operator, a subscript.
+        label: unique name of the execution; the operations of the rules carry it.
+        operands: the syntax and the value of each argument.
+        loops: the loops of the function around it, with the number of the iteration.
+        output: what it gave.
+        sizes: the last size of each tensor among the operands (`_in0_`, …) and others that are expressions (`_in0_1_`):
+            an expression that is valid here, or None; `known`: what they are.
+        made: the last size of each output tensor, an expression of `_in0_`, ….
+        callee: for a call of a function of the code, its frame.
+        layer: for a call of a layer, the layer.
+    """
+
+    node: ast.AST
+    label: str
+    operands: list[tuple[ast.expr, Any]]
+    loops: tuple[tuple[ast.AST, int], ...]
+    output: Any = None
+    sizes: dict[str, str | None] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
+    made: list[Any] = field(default_factory=list)
+    callee: Frame | None = None
+    layer: LayerObject | None = None
+    ops: list[Op] = field(default_factory=list)
+
+    @property
+    def modules(self) -> list[Module]:
+        """The modules that it calls, in order."""
+        return list(dict.fromkeys(op.target for op in self.ops if isinstance(op.target, Module)))
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The parameters that it reads."""
+        return [arg for op in self.ops for arg in op.args if isinstance(arg, Parameter)]
+
+
+@dataclass(eq=False)
+class Frame:
+    """One execution of a function that takes tensors, or of the function that builds the model.
+
+    Attributes:
+        node: its definition.
+        arguments: what it was called with, by name, defaults included; `given` names those that the call spells.
+        tensors: the names of the arguments that are tensors.
+        versions: how often each variable was assigned.
+        taken: the outcomes of each condition.
+        seen: what each expression gave at last.
+        assigned: what each variable has held.
+        collections: lists and dicts that tensors were put into.
+    """
+
+    node: ast.FunctionDef
+    arguments: dict[str, Any] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    tensors: dict[str, Value] = field(default_factory=dict)
+    parent: Frame | None = None
+    function: Any = None
+    events: list[Event] = field(default_factory=list)
+    ops: list[Op] = field(default_factory=list)
+    inputs: dict[ast.AST, Value] = field(default_factory=dict)
+    loops: tuple[tuple[ast.AST, int], ...] = ()
+    versions: dict[Any, int] = field(default_factory=lambda: defaultdict(int))
+    taken: dict[ast.AST, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    seen: dict[ast.AST, Any] = field(default_factory=dict)
+    assigned: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    collections: list[Any] = field(default_factory=list)
+    counts: dict[ast.AST, int] = field(default_factory=lambda: defaultdict(int))
+    layers: dict[ast.AST, list[LayerObject]] = field(default_factory=lambda: defaultdict(list))
+    model: ModelObject | None = None
+    output: Any = None
+    block: Block | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return self.node.name
+
+    def tensor_names(self) -> set[str]:
+        """The variables that hold tensors, or collections of them."""
+        known = {id(item) for item in self.collections}
+        return {
+            name
+            for name, held in [*self.assigned.items(), *((name, [value]) for name, value in self.tensors.items())]
+            if any(id(value) in known or any(values(value)) for value in held)
+        }

@@ -1,0 +1,325 @@
+"""Follows the written classes and compares what they compute with what the code computes, operation by operation."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from k2t.errors import K2TError
+from k2t.graph import Layer
+from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value
+from k2t.rules.builder import Builder
+from k2t.rules.parts import Parts
+from k2t.rules.tracing.interpreter import Interpreter
+from k2t.rules.tracing.names import Bound, Library, Returned, Scope
+from k2t.structured.frames import NotStructured
+from k2t.structured.plan import FUNCTIONS
+from k2t.symbols import Symbolic, number
+
+SIGNS = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+    ast.MatMult: "@", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
+}  # fmt: skip
+MODULES = {function: module for module, function in FUNCTIONS.items()}
+FAILURES = (K2TError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A tensor: a digest of how it was made."""
+
+    digest: str
+
+
+@dataclass(eq=False)
+class Made:
+    """A module of torch or a helper."""
+
+    call: str
+    args: Any
+    path: str = ""
+
+
+@dataclass(eq=False)
+class Instance:
+    """An object of a written class."""
+
+    kind: ast.ClassDef
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def term(*parts: Any) -> Term:
+    """The tensor that is made of these."""
+    return Term(hashlib.sha256(repr(parts).encode()).hexdigest()[:16])
+
+
+def canonical(argument: Any) -> Any:
+    """An argument, written alike on both sides."""
+    if isinstance(argument, Term):
+        return argument.digest
+    if isinstance(argument, tuple | list):
+        return tuple(canonical(item) for item in argument)
+    if isinstance(argument, dict):
+        return tuple((key, canonical(argument[key])) for key in sorted(argument))
+    if isinstance(argument, slice):
+        return ("slice", canonical(argument.start), canonical(argument.stop), canonical(argument.step))
+    if isinstance(argument, Library):
+        return argument.path
+    if isinstance(argument, Code):
+        return argument.text
+    return repr(number(argument) if isinstance(argument, Symbolic) else argument)
+
+
+def applied(target: str, args: Sequence[Any], kwargs: Mapping[str, Any], path: str = "") -> Term:
+    """What a function or module gives."""
+    return term(target, path, canonical(list(args)), canonical(dict(kwargs)))
+
+
+class Follower(Interpreter):
+    """Follows the classes."""
+
+    def __init__(self, classes: Sequence[str], constants: Mapping[str, Any], stateless: frozenset[str]) -> None:
+        super().__init__(Builder([], Parts(Layer("", "")), ""), {})
+        self.stateless = stateless
+        self.outputs: set[str] = set()
+        self.classes = {}
+        for text in classes:
+            node = ast.parse(text).body[0]
+            if isinstance(node, ast.ClassDef):
+                self.classes[node.name] = node
+        known = {name: Library(name) for name in ("nn", "F", "torch", "math")}
+        self.outer = Scope({**known, **self.classes, **constants})
+
+    def of_name(self, node: ast.Name) -> Any:
+        """A variable, a library, a class; any other name is a helper's."""
+        if node.id in self.names:
+            return self.names[node.id]
+        try:
+            return super().of_name(node)
+        except K2TError:
+            return Library(node.id)
+
+    def construct(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Instance:
+        """An object of a class."""
+        made = Instance(self.classes[name])
+        self.invoke(made, "__init__", args, kwargs)
+        return made
+
+    def invoke(self, instance: Instance, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """A call of a method."""
+        node = next(item for item in instance.kind.body if isinstance(item, ast.FunctionDef) and item.name == method)
+        kept = self.names
+        names = [item.arg for item in node.args.args]
+        defaults = dict(zip(names[len(names) - len(node.args.defaults) :], node.args.defaults, strict=True))
+        self.names = self.outer
+        bound = {name: self.evaluate(value) for name, value in defaults.items()}
+        self.names = Scope({**bound, **dict(zip(names, [instance, *args], strict=False)), **kwargs}, self.outer)
+        try:
+            self.execute(node.body)
+        except Returned as returned:
+            return returned.value
+        finally:
+            self.names = kept
+        return None
+
+    def do_expr(self, node: ast.Expr) -> None:
+        """A call for its effect; of the base class, nothing."""
+        if "super()" not in ast.unparse(node):
+            super().do_expr(node)
+
+    def traced(self, item: Any) -> bool:
+        """Whether it is a tensor."""
+        return isinstance(item, Term)
+
+    def attribute(self, node: ast.AST, value: Any, name: str) -> Any:
+        """What an object has under this name."""
+        if isinstance(value, Instance):
+            return value.attributes[name]
+        if isinstance(value, Term):
+            return (
+                ("shape", value) if name == "shape" else term(name, value) if name == "device" else Bound(value, name)
+            )
+        return super().attribute(node, value, name)
+
+    def set_attribute(self, node: ast.Attribute, subject: Any, value: Any) -> None:
+        """`self.name = value`."""
+        subject.attributes[node.attr] = value
+
+    def of_subscript(self, node: ast.Subscript) -> Any:
+        """A part of a tensor, or an item."""
+        subject = self.evaluate(node.value)
+        if isinstance(subject, tuple) and subject[:1] == ("shape",):
+            return term("size", canonical(subject[1]), canonical(self.evaluate(node.slice)))
+        if not isinstance(subject, Term):
+            return super().of_subscript(node)
+        index = self.evaluate(node.slice)
+        if isinstance(index, int) and subject.digest in self.outputs:
+            return term("output", subject.digest, index)
+        return applied("[]", [subject, index], {})
+
+    def of_slice(self, node: ast.Slice) -> slice:
+        """`a:b`."""
+        return slice(*(None if part is None else self.evaluate(part) for part in (node.lower, node.upper, node.step)))
+
+    def binary(self, node: ast.AST, kind: type[ast.AST], left: Any, right: Any) -> Any:
+        """An operator."""
+        if self.traced(left) or self.traced(right):
+            return applied(SIGNS[kind], [left, right], {})
+        return super().binary(node, kind, left, right)
+
+    def of_unaryop(self, node: ast.UnaryOp) -> Any:
+        """`-x` and `~x`."""
+        value = self.evaluate(node.operand)
+        if isinstance(value, Term):
+            return applied("-" if isinstance(node.op, ast.USub) else "~", [value], {})
+        return super().of_unaryop(ast.UnaryOp(node.op, ast.Constant(value)))
+
+    def unstacked(self, node: ast.AST, value: Any) -> list[Any]:
+        """Several tensors that a module returns."""
+        if isinstance(value, Term) and isinstance(node, ast.Tuple):
+            return [term("output", value.digest, index) for index in range(len(node.elts))]
+        return super().unstacked(node, value)
+
+    def apply(self, node: ast.AST, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The result of a call."""
+        if isinstance(function, ast.ClassDef):
+            return self.construct(function.name, args, kwargs)
+        if isinstance(function, Instance):
+            return self.invoke(function, "forward", args, kwargs)
+        if isinstance(function, Made):
+            path = "" if function.call in self.stateless else function.path
+            made = applied(function.call, args, kwargs, path + repr(function.args))
+            self.outputs.add(made.digest)
+            return made
+        if isinstance(function, Bound) and isinstance(function.subject, Term):
+            return applied(f".{function.name}", [function.subject, *args], kwargs)
+        if isinstance(function, Library) and not function.path.startswith("builtins."):
+            path = function.path
+            if path == "nn.ModuleList":
+                return list(args[0]) if args else []
+            if path in MODULES:
+                return applied(MODULES[path], args[:1], {}, repr((canonical(args[1:]), canonical(kwargs))))
+            if any(isinstance(leaf, Term) for leaf in flat((args, kwargs))):
+                return applied(path, args, kwargs)
+            return Made(path, (canonical(args), canonical(spoken(kwargs))))
+        return super().apply(node, function, args, kwargs)
+
+
+def spoken(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a module that are not torch's default: `bias` may be written as an expression."""
+    return {key: value for key, value in options.items() if not (key == "bias" and value is True)}
+
+
+def flat(structure: Any) -> list[Any]:
+    """The leaves of nested arguments."""
+    if isinstance(structure, list | tuple):
+        return [leaf for item in structure for leaf in flat(item)]
+    return [leaf for item in structure.values() for leaf in flat(item)] if isinstance(structure, dict) else [structure]
+
+
+def name_modules(item: Any, path: str, seen: set[int]) -> None:
+    """Give each module its path below the model, the first if it has several."""
+    if isinstance(item, Made) and id(item) not in seen:
+        seen.add(id(item))
+        item.path = path
+    elif isinstance(item, Instance):
+        for name, value in item.attributes.items():
+            name_modules(value, f"{path}.{name}" if path else name, seen)
+    elif isinstance(item, list):
+        for index, value in enumerate(item):
+            name_modules(value, f"{path}.{index}", seen)
+
+
+def same(
+    classes: Sequence[str],
+    constants: Mapping[str, Any],
+    name: str,
+    arguments: Mapping[str, Any],
+    block: Block,
+    named: bool = True,
+) -> bool:
+    """Whether the class computes what the program computes.
+
+    Args:
+        arguments: of the class's constructor.
+        named: whether the paths of modules are compared, too.
+    """
+    follower = Follower(classes, constants, stateless(block))
+    inputs = [term("input", index) for index in range(len(block.inputs))]
+    try:
+        net = follower.construct(name, [], arguments)
+        if named:
+            name_modules(net, "", set())
+        found = follower.invoke(net, "forward", inputs, {})
+    except FAILURES as error:
+        raise NotStructured(f"the written class cannot be followed: {error}") from error
+    return bool(canonical(found) == canonical(followed(block, inputs, named)))
+
+
+def stateless(block: Block) -> frozenset[str]:
+    """The classes of modules without weights."""
+    found: set[str] = set()
+    for module in block.modules():
+        if isinstance(module.call, Block):
+            found |= stateless(module.call)
+        elif not module.weights:
+            found.add(module.call)
+    return frozenset(found)
+
+
+def followed(block: Block, inputs: Sequence[Any], named: bool, prefix: str = "") -> Any:
+    """What a program computes of its inputs; paths of modules without state are not compared."""
+    known: dict[Value, Any] = dict(zip(block.inputs, inputs, strict=True))
+
+    def argument(item: Any) -> Any:
+        if isinstance(item, Value):
+            return known[item]
+        if isinstance(item, Size):
+            return term("size", canonical(known[item.value]), canonical(item.axis))
+        if isinstance(item, Device):
+            return term("device", known[item.value])
+        if isinstance(item, Parameter):
+            raise NotStructured("a parameter of the model itself")
+        if isinstance(item, tuple | list):
+            return type(item)(argument(inner) for inner in item)
+        if isinstance(item, slice):
+            return slice(argument(item.start), argument(item.stop), argument(item.step))
+        return item
+
+    for op in block.ops:
+        args, kwargs = argument(list(op.args)), {key: argument(item) for key, item in op.kwargs.items()}
+        result = outcome(op, args, kwargs, named, prefix)
+        spread(op.outputs, result, known)
+    return (
+        [argument(item) for item in block.outputs]
+        if isinstance(block.outputs, list | tuple)
+        else argument(block.outputs)
+    )
+
+
+def outcome(op: Op, args: list[Any], kwargs: dict[str, Any], named: bool, prefix: str) -> Any:
+    """What one operation gives."""
+    target = op.target
+    if isinstance(target, str):
+        return applied(target, args, kwargs)
+    if not isinstance(target, Module):
+        raise NotStructured("an operation under a condition")
+    if isinstance(target.call, Block):
+        return followed(target.call, args, named, f"{prefix}{target.name}.")
+    path = f"{prefix}{target.name}" if target.weights and named else ""
+    options = repr((canonical(target.args), canonical(spoken(target.kwargs))))
+    return applied(target.call, args, kwargs, path + options)
+
+
+def spread(outputs: Any, result: Any, known: dict[Value, Any]) -> None:
+    """Take note of each output."""
+    if isinstance(outputs, Value):
+        known[outputs] = result
+    elif isinstance(outputs, list | tuple):
+        for index, item in enumerate(outputs):
+            part = result[index] if isinstance(result, list | tuple) else term("output", result.digest, index)
+            spread(item, part, known)

@@ -1,0 +1,60 @@
+"""Constructors of Keras layers in code, as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k2t.code.custom import as_option, layer_named
+from k2t.code.layers import kind_of, options_of
+from k2t.errors import UntranslatableError
+from k2t.graph import Layer, map_structure, snake_case
+from k2t.read.eras import Era
+from k2t.rules.base import RULES
+from k2t.structured.frames import LayerObject
+
+# Functions of keras.layers that construct the layer and call it.
+FUNCTIONAL = {
+    name.lower(): name
+    for name in ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
+}
+
+
+class Constructors:
+    """Makes layers, named as Keras names them.
+
+    Attributes:
+        era: the release that the code is written for.
+    """
+
+    def __init__(self, era: Era) -> None:
+        self.era = era
+        self.taken: dict[str, int] = {}
+
+    def construct(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Layer:
+        """The layer that a constructor's call makes.
+
+        Raises:
+            UntranslatableError: it takes no such arguments.
+        """
+        label = kwargs.get("name")
+        plain = map_structure(inner, (args, kwargs))
+        kind, options = options_of(name, as_option(plain[0], self.era), as_option(plain[1], self.era), self.era)
+        if kind not in RULES:
+            raise UntranslatableError(f"no rule for {kind}")
+        trainable = kwargs.get("trainable", True) is not False
+        named = label if isinstance(label, str) else self.automatic(kind)
+        return layer_named(named, kind, options, self.era, "float32", trainable)
+
+    def automatic(self, kind: str) -> str:
+        """The name that Keras gives: `dense`, `dense_1`."""
+        base = snake_case(kind.rpartition(">")[2])
+        number = self.taken[base] = self.taken.get(base, -1) + 1
+        return f"{base}_{number}" if number else base
+
+
+def inner(argument: Any) -> Any:
+    """A wrapped layer as configurations have it."""
+    return argument.layer if isinstance(argument, LayerObject) else argument
+
+
+__all__ = ["FUNCTIONAL", "Constructors", "kind_of"]

@@ -1,0 +1,166 @@
+"""Follows the numbers of a function: each knows the expression that makes it, and whether that still holds."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from k2t.errors import UntranslatableError
+from k2t.graph import Layer, map_structure
+from k2t.program import Value, values
+from k2t.rules.builder import Builder
+from k2t.rules.parts import Parts
+from k2t.rules.tracing.interpreter import Interpreter
+from k2t.rules.tracing.names import Bound, Scope, Unknown
+from k2t.structured.frames import Event, Frame, LayerObject, ModelObject, NotStructured
+from k2t.structured.sizes import is_number
+from k2t.symbols import Symbolic, number, symbol
+
+# Functions of numbers that may stand in a constructor as they are.
+NUMERIC = frozenset({"int", "max", "min", "round", "abs", "float", "len", "sum"})
+
+
+class Numbers(Interpreter):
+    """Follows functions, one frame for each execution.
+
+    Attributes:
+        frame: the current execution.
+        event: the place that is working on tensors.
+        constants: the numbers and tables of the file that stay as they are.
+    """
+
+    def __init__(self, names: Scope, constants: frozenset[str]) -> None:
+        super().__init__(Builder([], Parts(Layer("", "")), ""), names)
+        self.constants = constants
+        self.frame: Frame | None = None
+        self.event: Event | None = None
+        self.comparing = 0
+
+    def evaluate(self, node: ast.expr) -> Any:
+        """The value of an expression; plain numbers inside a comparison."""
+        value = super().evaluate(node)
+        if self.comparing:
+            return map_structure(number, value) if isinstance(value, Symbolic | tuple) else value
+        if self.frame is not None:
+            value = self.coded(node, value)
+            self.frame.seen[node] = value
+        return value
+
+    def coded(self, node: ast.expr, value: Any) -> Any:
+        """The value with its expression, where it is a number that the function computes."""
+        if isinstance(node, ast.Name):
+            return self.named(node.id, value)
+        if isinstance(value, bool | Symbolic) or not isinstance(value, int | float):
+            return value
+        if not isinstance(node, ast.Subscript | ast.IfExp | ast.Call | ast.BoolOp):
+            return value
+        names = [item.id for item in ast.walk(node) if isinstance(item, ast.Name)]
+        own = [name for name in names if name in self.local and not any(values(self.local[name]))]
+        own += [name for name in names if name in self.constants and name not in self.local and name not in self.around]
+        functions = [name for name in names if name in NUMERIC and name not in self.names]
+        if len(own) + len(functions) < len(names) or not own:
+            return value
+        return symbol(value, ast.unparse(node), [self.dependency(name) for name in own if name in self.local])
+
+    @property
+    def local(self) -> dict[str, Any]:
+        """The names of the current function itself."""
+        return self.names.maps[0] if self.frame is not None else {}  # type: ignore[return-value]
+
+    @property
+    def around(self) -> set[str]:
+        """The names of functions around the current one."""
+        return {name for names in self.names.maps[1:-1] for name in names}
+
+    def dependency(self, name: str) -> Any:
+        """A variable as it is now."""
+        return (name, self.frame.versions[name]) if self.frame is not None else (name, 0)
+
+    def named(self, name: str, value: Any) -> Any:
+        """The value of a variable of the function: a number, or a tuple of these, by the variable's name."""
+        own = name in self.local
+        if isinstance(value, bool) or not (own or (name in self.constants and name not in self.around)):
+            return value
+        deps = [self.dependency(name)] if own else []
+        if isinstance(value, int | float):
+            return symbol(number(value), name, deps)
+        if isinstance(value, tuple) and value and all(is_number(item) for item in value):
+            return tuple(symbol(number(item), f"{name}[{i}]", deps) for i, item in enumerate(value))
+        return value
+
+    def assign(self, target: ast.expr, value: Any) -> None:
+        """Bind a name; a loop's target begins an iteration."""
+        if self.frame is not None:
+            if self.frame.loops and getattr(self.frame.loops[-1][0], "target", None) is target:
+                loop, iteration = self.frame.loops[-1]
+                self.frame.loops = (*self.frame.loops[:-1], (loop, iteration + 1))
+            if isinstance(target, ast.Name):
+                self.frame.versions[target.id] += 1
+                self.frame.assigned[target.id].append(value)
+        super().assign(target, value)
+
+    def method_call(self, bound: Bound, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A method; lists and dicts that tensors are put into are remembered."""
+        if self.frame is not None and not isinstance(bound.subject, Value) and any(values(args)):
+            self.frame.collections.append(bound.subject)
+        if isinstance(bound.subject, ModelObject):
+            return None
+        return super().method_call(bound, args, kwargs)
+
+    def execute(self, body: Sequence[ast.stmt]) -> None:
+        """Statements in order; what cannot be followed and has nothing to do with tensors is not known."""
+        for node in body:
+            try:
+                super().execute([node])
+            except UntranslatableError as error:
+                if self.frame is None or self.concerns_tensors(node):
+                    raise NotStructured(str(error), node) from error
+                self.event = None
+                for item in ast.walk(node):
+                    if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
+                        super().assign(item, Unknown(item.id, reason=str(error)))
+
+    def concerns_tensors(self, node: ast.stmt) -> bool:
+        """Whether a statement reads or makes tensors, layers or models."""
+        if isinstance(node, ast.Return | ast.For | ast.If | ast.With):
+            return True
+        held = [self.names.get(item.id) for item in ast.walk(node) if isinstance(item, ast.Name)]
+        if isinstance(node, ast.Expr):  # model.compile(…) and its like
+            held = [item for item in held if not isinstance(item, ModelObject)]
+        return any(isinstance(item, LayerObject | ModelObject) or any(values(item)) for item in held)
+
+    def do_for(self, node: ast.For) -> None:
+        """A loop, unrolled."""
+        if self.frame is None:
+            super().do_for(node)
+            return
+        around = self.frame.loops
+        self.frame.loops = (*around, (node, -1))
+        super().do_for(node)
+        self.frame.loops = around
+        for name in ast.walk(node.target):
+            if isinstance(name, ast.Name):  # behind the loop, nothing is written in terms of its variable
+                self.frame.versions[name.id] += 1
+
+    def do_if(self, node: ast.If) -> None:
+        """The branch that a condition chooses."""
+        taken = self.truth(node.test)
+        if self.frame is not None:
+            self.frame.taken[node].append(taken)
+        self.execute(node.body if taken else node.orelse)
+
+    def of_compare(self, node: ast.Compare) -> Any:
+        """`a < b`: of the sample values."""
+        with self.plainly():
+            return super().of_compare(node)
+
+    @contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Within it, numbers have no expressions."""
+        self.comparing += 1
+        try:
+            yield
+        finally:
+            self.comparing -= 1

@@ -1,0 +1,301 @@
+"""Follows the code and notes what each place of it does to tensors."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from k2t.graph import Layer, map_structure
+from k2t.program import Block, Module, Op, Value, leaves, values
+from k2t.read.eras import Era
+from k2t.rules.builder import Builder, apply_layer
+from k2t.rules.parts import Parts
+from k2t.rules.tracing.names import Bound, Closure, Library, Returned, Scope
+from k2t.structured.frames import Event, Frame, LayerObject, ModelObject, NotStructured
+from k2t.structured.layers import FUNCTIONAL, Constructors, kind_of
+from k2t.structured.numbers import Numbers
+from k2t.structured.sizes import OPAQUE, inner_name, is_number, names_of_sizes, opened, size_name
+from k2t.symbols import Symbolic, number, substitute, symbol
+
+
+class Recorder(Numbers):
+    """Follows a script, and notes the executions of its functions.
+
+    Attributes:
+        frames: of functions that work on tensors, callees before their callers.
+        varying: functions whose tensors have several sizes.
+    """
+
+    def __init__(
+        self, names: Scope, era: Era, constants: frozenset[str] = frozenset(), varying: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(names, constants)
+        self.layers = Constructors(era)
+        self.frames: list[Frame] = []
+        self.varying = varying
+        self.places: dict[ast.AST, int] = {}
+
+    def apply(self, node: ast.AST, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The result of a call: of a layer, of what constructs one, of a function of the code."""
+        if isinstance(function, LayerObject):
+            with self.placed(node):
+                return self.call_layer(node, function, args, kwargs)
+        if isinstance(function, Library) and function.path.startswith("keras."):
+            with self.placed(node):
+                made = self.keras_call(node, function.path, args, kwargs)
+            if made is not NotImplemented:
+                return made
+        if isinstance(function, Closure | Library | Bound) and any(values((args, kwargs))):
+            if isinstance(function, Closure) and isinstance(function.node, ast.FunctionDef):
+                return self.call_function(node, function, args, kwargs)
+            if isinstance(function, Bound) and not isinstance(function.subject, Value):
+                return super().apply(node, function, args, kwargs)
+            with self.noted(node, self.operands(node, args, kwargs)):
+                return self.close(super().apply(node, function, args, kwargs))
+        return super().apply(node, function, args, kwargs)
+
+    def keras_call(self, node: ast.AST, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A constructor of Keras, or NotImplemented."""
+        name = path.rpartition(".")[2]
+        if name == "Input":
+            return self.new_input(node, args, kwargs)
+        if name == "Model":
+            names = ("inputs", "outputs")
+            given = dict(zip(names, args, strict=False)) | {k.rstrip("s") + "s": v for k, v in kwargs.items()}
+            model = ModelObject(node, given["inputs"], given["outputs"])
+            if self.frame is not None:
+                self.frame.model = model
+            return model
+        if name in FUNCTIONAL and "layers" in path:
+            layer = self.layer_object(node, self.layers.construct(FUNCTIONAL[name], args[1:], kwargs))
+            return self.call_layer(node, layer, args[:1], {})
+        kind = kind_of(path)
+        return self.layer_object(node, self.layers.construct(kind, args, kwargs)) if kind else NotImplemented
+
+    def layer_object(self, node: ast.AST, layer: Layer) -> LayerObject:
+        """A layer, noted where it is constructed."""
+        if self.frame is None:
+            raise NotStructured("a layer is constructed outside of the function")
+        made = LayerObject(layer, node, Parts(layer, shared=False, varying=set()), self.frame.loops)
+        self.frame.layers[node].append(made)
+        return made
+
+    def new_input(self, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Value:
+        """`Input(shape)`."""
+        if self.frame is None or self.frame.loops:
+            raise NotStructured("an Input inside a loop or outside of the function")
+        shape = args[0] if args else kwargs.get("shape")
+        sizes = shape if isinstance(shape, list | tuple) else (shape,)
+        sizes = [number(n) if isinstance(n, Symbolic) and not n.deps else n for n in sizes]
+        whole = kwargs.get("batch_shape") or (kwargs.get("batch_size"), *sizes)
+        value = Value((None, *whole[1:]), str(kwargs.get("dtype") or "float32"), layer=f"input_{self.place(node)}")
+        self.frame.inputs[node] = value
+        return value
+
+    def place(self, node: ast.AST) -> int:
+        """A number for a place in the code."""
+        return self.places.setdefault(node, len(self.places))
+
+    def operands(self, node: ast.AST, args: Sequence[Any], kwargs: dict[str, Any]) -> list[tuple[ast.expr, Any]]:
+        """The syntax of each argument with its value."""
+        if not isinstance(node, ast.Call):
+            raise NotStructured("a call that the code does not spell")
+        if any(isinstance(arg, ast.Starred) for arg in node.args) or any(k.arg is None for k in node.keywords):
+            raise NotStructured("star arguments of a call with tensors")
+        found = list(zip(node.args, args, strict=False))
+        if isinstance(node.func, ast.Attribute) and isinstance(subject := self.seen(node.func.value), Value):
+            found.insert(0, (node.func.value, subject))
+        return found + [(k.value, kwargs[k.arg]) for k in node.keywords if k.arg in kwargs]
+
+    def seen(self, node: ast.expr) -> Any:
+        """What an expression gave at last."""
+        return self.frame.seen.get(node) if self.frame is not None else None
+
+    @contextmanager
+    def noted(self, node: ast.AST, operands: list[tuple[ast.expr, Any]]) -> Iterator[None]:
+        """Within it, operations belong to this place; tensors among the operands have sizes named `_in0_`, …."""
+        if self.frame is None:
+            raise NotStructured("tensors outside of the function")
+        if self.event is not None:
+            yield
+            return
+        frame = self.frame
+        label = f"{self.place(node)}#{frame.counts[node]}"
+        frame.counts[node] += 1
+        self.event = Event(node, label, operands, frame.loops)
+        tensors = list(dict.fromkeys(values([value for _, value in operands])))
+        shapes = [tensor.shape for tensor in tensors]
+        hide = frame.name in self.varying
+        for index, shape in enumerate(shapes):
+            named = names_of_sizes(index, shape, hide)
+            self.event.sizes |= {name: self.valid(shape[axis]) for axis, name in named.items()}
+            self.event.known |= {name: shape[axis] for axis, name in named.items()}
+        start = len(frame.ops)
+        self.b.call_name = label
+        for index, tensor in enumerate(tensors):
+            tensor.shape = opened(tensor.shape, names_of_sizes(index, tensor.shape, hide))
+        try:
+            yield
+        finally:
+            event, self.event = self.event, None
+            for tensor, shape in zip(tensors, shapes, strict=True):
+                tensor.shape = shape
+        self.closed(event, frame.ops[start:], tensors)
+        frame.events.append(event)
+
+    def close(self, output: Any) -> Any:
+        """Take note of the output of the current place."""
+        if self.event is not None:
+            self.event.output = output
+        return output
+
+    def closed(self, event: Event, ops: list[Op], tensors: list[Value]) -> None:
+        """The sizes of what was made, in terms of the function's variables."""
+        known = event.known
+        made = list(values(event.output))
+        event.made = [value.shape[-1] if value.shape else None for value in made]
+        inner = [value for op in ops for value in values(op.outputs)]
+        for value in dict.fromkeys([*inner, *(value for value in made if value not in tensors)]):
+            value.shape = tuple(substitute(size, known) for size in value.shape)
+
+    def valid(self, size: Any) -> str | None:
+        """The expression of a size, if its variables are still what they were."""
+        if size is None or self.frame is None:
+            return None
+        if isinstance(size, Symbolic):
+            current = all(self.frame.versions[name] == version for name, version in size.deps)
+            return size.code if current and OPAQUE not in size.code else None
+        return repr(size)
+
+    def call_layer(self, node: ast.AST, layer: LayerObject, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A call of a layer."""
+        kwargs = {key: value for key, value in kwargs.items() if key not in ("name",)}
+        operands = self.operands(node, args, kwargs)
+        if layer.site is node:  # a functional form: its options are no operands
+            operands = operands[:1]
+        with self.noted(node, operands):
+            if self.event is None or self.frame is None:
+                raise NotStructured("a layer is called inside of another operation")
+            self.event.layer = layer
+            b = Builder(self.frame.ops, layer.parts, self.event.label)
+            output = apply_layer(b, tuple(args), kwargs)
+            for variable in layer.parts.variables:
+                variable.shape = tuple(map(number, variable.shape))
+            return self.close(output)
+
+    def binary(self, node: ast.AST, kind: type[ast.AST], left: Any, right: Any) -> Any:
+        """An operator."""
+        if not (self.traced(left) or self.traced(right)) or self.event is not None:
+            return super().binary(node, kind, left, right)
+        if isinstance(node, ast.BinOp):
+            operands = [(node.left, left), (node.right, right)]
+        elif isinstance(node, ast.AugAssign):
+            operands = [(node.target, left), (node.value, right)]
+        else:
+            raise NotStructured("a comparison of tensors")
+        with self.noted(node, operands):
+            return self.close(super().binary(node, kind, left, right))
+
+    def of_subscript(self, node: ast.Subscript) -> Any:
+        """A part of a tensor, a list or a number of a table."""
+        subject = self.evaluate(node.value)
+        if not isinstance(subject, Value) or self.event is not None:
+            return super().of_subscript(node)
+        with self.noted(node, [(node.value, subject)]):
+            return self.close(super().of_subscript(node))
+
+    def call_function(self, node: ast.AST, function: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A call of a function of the code that takes tensors: a class of its own."""
+        operands = self.operands(node, args, kwargs)
+        bound = self.bind(function, args, kwargs)
+        with self.noted(node, operands):
+            if self.event is None or self.frame is None:
+                raise NotStructured("a function is called inside of another operation")
+            given = (*function.parameters()[: len(args)], *kwargs)
+            callee = self.enter(function, bound, given)
+            self.event.callee = callee
+            block = callee.block
+            if block is None:
+                raise NotStructured("a function without a result")
+            tensors = [bound[name] for name in callee.tensors]
+            outputs = map_structure(self.returned(callee, bound), callee.output)
+            module = Module(block, layer=self.event.label.partition("#")[0])
+            self.frame.ops.append(Op(module, tuple(tensors), {}, outputs, "fixed", self.event.label))
+            return self.close(outputs)
+
+    def returned(self, callee: Frame, bound: dict[str, Any]) -> Any:
+        """Makes of a tensor of the callee one of the caller: its last size by the callee's arguments."""
+        known = {f"{argument}": bound[name] for name, argument in zip(bound, bound, strict=True)}
+        known |= {size_name(callee, name): bound[name].shape[-1] for name in callee.tensors}
+        known |= {
+            inner_name(name, axis): size
+            for name in callee.tensors
+            for axis, size in enumerate(bound[name].shape[1:-1], 1)
+            if size is not None
+        }
+
+        def made(value: Value) -> Value:
+            shape = list(value.shape)
+            for axis, size in enumerate(shape):
+                if isinstance(size, Symbolic):
+                    names = {name for name, version in size.deps}
+                    fresh = all(version == 0 for _, version in size.deps) and names <= known.keys()
+                    plain = all(is_number(known[name]) for name in names) if fresh else False
+                    shape[axis] = substitute(size, known) if plain else symbol(number(size), OPAQUE)
+            return Value(tuple(shape), value.dtype, layer=self.event.label if self.event else "")
+
+        return made
+
+    def enter(self, function: Closure, bound: dict[str, Any], given: tuple[str, ...]) -> Frame:
+        """Follow a function in a frame of its own."""
+        node = function.node
+        if not isinstance(node, ast.FunctionDef):
+            raise NotStructured("a lambda of tensors")
+        frame = Frame(node, dict(bound), given, parent=self.frame, function=function)
+        own = {name: self.argument_of(frame, name, value) for name, value in bound.items()}
+        kept = self.names, self.frame, self.b, self.event
+        self.names, self.frame, self.event = Scope(own, function.names), frame, None
+        self.b = Builder(frame.ops, Parts(Layer("", "")), "")
+        try:
+            self.execute(node.body)
+        except Returned as returned:
+            frame.output = returned.value
+        finally:
+            self.names, self.frame, self.b, self.event = kept
+        self.finish(frame)
+        self.frames.append(frame)
+        return frame
+
+    def argument_of(self, frame: Frame, name: str, value: Any) -> Any:
+        """What a function sees of an argument."""
+        if isinstance(value, Value):
+            last = value.shape[-1]
+            size = None if last is None else symbol(number(last), size_name(frame, name), [(size_name(frame, name), 0)])
+            inner = [
+                symbol(number(n), inner_name(name, axis), [(inner_name(name, axis), 0)])
+                if isinstance(n, Symbolic)
+                else n
+                for axis, n in enumerate(value.shape[1:-1], 1)
+            ]
+            frame.tensors[name] = Value((value.shape[0], *inner, size), value.dtype, layer=name)
+            return frame.tensors[name]
+        if any(values(value)):
+            raise NotStructured(f"{frame.name} takes a collection of tensors")
+        return number(value)
+
+    def finish(self, frame: Frame) -> None:
+        """The block of a function's execution."""
+        output = frame.output
+        if frame.inputs and not isinstance(output, ModelObject):
+            raise NotStructured(f"{frame.name} does not return its model")
+        if frame.inputs:
+            if frame.model is None:
+                raise NotStructured(f"{frame.name} makes an Input and no Model")
+            output = frame.model.outputs
+        frame.output = output
+        if not any(values(output)) or not all(isinstance(leaf, Value) for leaf in leaves(output)):
+            raise NotStructured(f"{frame.name} returns something besides tensors")
+        inputs = {**frame.tensors, **{f"input_{i}": value for i, value in enumerate(frame.inputs.values())}}
+        frame.block = Block(frame.name, list(inputs.values()), list(inputs), frame.ops, output)

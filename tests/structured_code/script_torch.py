@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NUM_CLASSES = 7
+
+
+class ScriptKeras(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.linear = nn.Linear(648, NUM_CLASSES)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        # halve the resolution
+        x = F.max_pool2d(F.relu(self.conv(inputs)), 2)
+        return F.softmax(self.linear(x.flatten(1)), dim=1)

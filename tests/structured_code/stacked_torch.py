@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class MLP(nn.Module):
+    def __init__(self, input_dim: int = 20, hidden: int = 64, depth: int = 3) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(input_dim, hidden)
+        self.linears = nn.ModuleList()
+        self.dropout = nn.Dropout(0.2)
+        for _ in range(depth - 1):
+            # keep the width
+            self.linears.append(nn.Linear(hidden, hidden))
+        self.linear2 = nn.Linear(hidden, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.linear1(x))
+        for linear in self.linears:
+            x = self.dropout(F.relu(linear(x)))
+        return torch.sigmoid(self.linear2(x))

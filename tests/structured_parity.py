@@ -1,0 +1,127 @@
+"""Keras code and its structured translation, run side by side."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from k2t.emit.weights import entries
+from k2t.graph import StoredArray
+from k2t.program import Block, Variable
+from k2t.structured.file import file_text
+from k2t.structured.translate import Structured, structured
+
+
+def translated(path: Path, entry: str, arguments: dict[str, Any]) -> tuple[Structured, str]:
+    """The translation and its text."""
+    result = structured(path, entry, arguments)
+    return result, file_text(result.classes)
+
+
+def variables(block: Block) -> list[Variable]:
+    """Each variable of a program once."""
+    found = {id(v): v for module in block.modules() for v in own(module)}
+    return list(found.values())
+
+
+def own(module: Any) -> list[Variable]:
+    """The variables of a module."""
+    if isinstance(module.call, Block):
+        return variables(module.call)
+    return [v for weight in module.weights.values() for v in weight.variables]
+
+
+def keras_model(path: Path, entry: str, arguments: dict[str, Any]) -> Any:
+    """What the Keras code builds, with random weights."""
+    import keras
+
+    keras.utils.clear_session()
+    namespace: dict[str, Any] = {}
+    exec(compile(path.read_text().replace("tensorflow.keras", "keras"), str(path), "exec"), namespace)
+    model = namespace[entry](**arguments)
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        noise = rng.standard_normal(variable.shape) * 0.2
+        variable.assign(np.abs(noise) + 0.5 if "variance" in variable.path else noise)
+    return model
+
+
+def bind(block: Block, model: Any) -> None:
+    """Give each variable the values of the Keras layer of its name."""
+    by_layer: dict[str, list[Variable]] = {}
+    for variable in variables(block):
+        by_layer.setdefault(variable.owner[0], []).append(variable)
+    for name, found in by_layer.items():
+        own_variables = [v for v in model.get_layer(name).variables if "seed" not in v.path]
+        arrays = [np.asarray(v.numpy(), dtype=np.float64) for v in own_variables]
+        by_key = {tuple([v.name]): a for v, a in zip(own_variables, arrays, strict=True)}
+        for index, variable in enumerate(found):
+            key = (variable.name.rpartition("/")[2],)
+            array = by_key[key] if len(by_key) == len(arrays) else arrays[index]
+            assert array.shape == tuple(variable.shape), (name, variable.name)
+            variable.array = StoredArray(name, array.shape, array.dtype, lambda array=array: array)
+
+
+def torch_model(text: str, result: Structured) -> torch.nn.Module:
+    """The emitted class with the weights of the program."""
+    module = types.ModuleType("emitted")
+    sys.modules["emitted"] = module
+    exec(compile(text, "net.py", "exec"), module.__dict__)
+    net = getattr(module, result.class_name)(**result.arguments).double().eval()
+    state = {entry.key: torch.from_numpy(np.array(entry.load())) for entry in entries(result.main)}
+    missing, unexpected = net.load_state_dict(state, strict=False)
+    assert not unexpected, unexpected
+    assert not [key for key in missing if not key.endswith("num_batches_tracked")], missing
+    return net
+
+
+def difference(path: Path, entry: str, sample: dict[str, Any], arguments: dict[str, Any], sizes: int = 16) -> float:
+    """The largest difference between Keras's outputs and those of the translation, relative to their scale.
+
+    Args:
+        sample: arguments with which the code was translated.
+        arguments: those with which the class is constructed.
+    """
+    import keras
+
+    keras.backend.set_floatx("float64")
+    try:
+        model = keras_model(path, entry, arguments)
+        _, text = translated(path, entry, sample)
+        result = structured(path, entry, arguments)
+        bind(result.main, model)
+        net = torch_model(text, result)
+        rng = np.random.default_rng(1)
+        shapes = [[2, *(size or sizes for size in tensor.shape[1:])] for tensor in model.inputs]
+        given = [rng.standard_normal(shape) for shape in shapes]
+        expected = model(given if len(given) > 1 else given[0], training=False)
+        with torch.no_grad():
+            found = net(*(first(torch.from_numpy(array)) for array in given))
+        return max(apart(a, b) for a, b in zip(flat(expected), flat(found), strict=True))
+    finally:
+        keras.backend.set_floatx("float32")
+
+
+def first(tensor: torch.Tensor) -> torch.Tensor:
+    """Channels first, for images."""
+    return tensor.movedim(-1, 1) if tensor.ndim >= 4 else tensor
+
+
+def flat(outputs: Any) -> list[Any]:
+    """The tensors of an output."""
+    if isinstance(outputs, list | tuple):
+        return [item for one in outputs for item in flat(one)]
+    return [item for one in outputs.values() for item in flat(one)] if isinstance(outputs, dict) else [outputs]
+
+
+def apart(keras_tensor: Any, tensor: torch.Tensor) -> float:
+    """The largest difference, relative to the scale."""
+    expected = np.asarray(keras_tensor)
+    found = (tensor.movedim(1, -1) if tensor.ndim >= 4 else tensor).numpy()
+    assert expected.shape == found.shape, (expected.shape, found.shape)
+    return float(np.abs(expected - found).max() / max(np.abs(expected).max(), 1e-30))

@@ -1,0 +1,75 @@
+"""Structured translation: a golden file for each construct, and parity with Keras for several arguments.
+
+A golden file is renewed by hand: run the translation, read it, and keep it if it is what a person would have written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structured_parity import difference, translated
+
+from k2t.structured.frames import NotStructured
+from k2t.structured.gate import same
+from k2t.structured.translate import structured
+
+CODE = Path(__file__).parent / "structured_code"
+# file -> entry, the arguments that it is translated with, and others that the class is constructed with
+CASES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
+    "unet": ("build_unet", {"input_shape": (16, 16, 3)}, [{"input_shape": (32, 16, 1), "depth": 2, "num_classes": 5}]),
+    "resnet": ("build_resnet", {}, [{"input_shape": (17, 20, 2), "depths": (1, 3, 2), "width": 4}]),
+    "configured": ("make_model", {}, [{"use_bn": False, "dropout": 0.0}, {"include_top": False}]),
+    "encoder": ("build_unet", {"input_shape": (16, 16, 3)}, [{"input_shape": (16, 32, 2)}]),
+    "vgg": ("vgg", {}, [{"input_shape": (24, 16, 1), "dense_units": (5,)}]),
+    "inception": ("build_model", {}, [{"growth": 3, "shape": (33, 31, 2)}]),
+    "sequential": ("cnn", {}, [{"num_classes": 3}]),
+    "stacked": ("mlp", {}, [{"depth": 2, "hidden": 5, "input_dim": 4}]),
+}
+GOLDEN = {name: (entry, sample) for name, (entry, sample, _) in CASES.items()} | {"script": ("model", {})}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_code_becomes_the_code_that_a_person_would_write(name: str) -> None:
+    entry, sample = GOLDEN[name]
+    _, text = translated(CODE / f"{name}_keras.py", entry, sample)
+    assert text == (CODE / f"{name}_torch.py").read_text()
+
+
+RUNS = [(name, arguments) for name, case in CASES.items() for arguments in ({}, *case[2])]
+
+
+@pytest.mark.parametrize(("name", "arguments"), RUNS)
+def test_the_class_computes_what_keras_computes_also_for_other_arguments(name: str, arguments: dict[str, Any]) -> None:
+    entry, sample, _ = CASES[name]
+    assert difference(CODE / f"{name}_keras.py", entry, sample, {**sample, **arguments}) < 1e-12
+
+
+def test_the_gate_sees_another_number_another_order_and_another_name() -> None:
+    path = CODE / "encoder_keras.py"
+    result = structured(path, "build_unet", {"input_shape": (16, 16, 3)})
+    assert same(result.classes, {}, result.class_name, result.arguments, result.main)
+    for old, new in (
+        ("EncoderBlock(16, 32)", "EncoderBlock(16, 33)"),
+        ("[x, skip]", "[skip, x]"),
+        ("self.conv_transpose", "self.up"),
+        ("num_filters + skip_channels", "num_filters + in_channels"),
+    ):
+        changed = [text.replace(old, new) for text in result.classes]
+        assert changed != list(result.classes)
+        assert not same(changed, {}, result.class_name, result.arguments, result.main)
+
+
+def test_code_that_is_too_dynamic_is_left_to_evaluation(tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(
+        "from keras import Input, Model, layers\n\n"
+        "def build():\n"
+        "    x = inputs = Input((8, 4))\n"
+        "    for i in range(2):\n"
+        "        x = layers.LSTM(4, return_sequences=i == 0)(x)\n"
+        "    return Model(inputs, x)\n"
+    )
+    with pytest.raises(NotStructured):
+        structured(path, "build", {})
