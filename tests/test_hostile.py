@@ -185,6 +185,12 @@ def test_option_of_the_wrong_kind_is_refused_with_its_name(tmp_path: Path) -> No
         k2t.convert(path)
 
 
+def test_subclassed_model_without_a_shape_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "m.h5", {"class_name": "Mine", "config": {"name": "mine", "units": 3}}, WEIGHTS)
+    with pytest.raises(ReadError, match=r"mine: the model was saved without the shape of its input; save it again"):
+        k2t.convert(path)
+
+
 def test_output_that_a_layer_does_not_return_is_refused_with_both_layers(tmp_path: Path) -> None:
     first, second = called(dense("one"), [["x", 0, 0, {}]]), called(dense("two"), [["one", 0, 7, {}]])
     model = functional([input_layer("x", 3), first, second], [["x", 0, 0]], [["two", 0, 0]])

@@ -79,8 +79,8 @@ def _partners(layers: Sequence[Layer], stored: dict[str, list[StoredArray]], lab
     Keras goes by position, not by name: names that Keras invents differ from one building of the model to the next.
     """
     with_arrays = {name for name, arrays in stored.items() if arrays}
-    if with_arrays <= {layer.name for layer in layers}:
-        return {}
+    if with_arrays <= {layer.name for layer in layers} or [layer.path for layer in layers] == [""]:
+        return {}  # the second is a subclassed model, whose layers are not known here
     names = list(stored)
     if len(names) == len(layers) + 1 and not stored[names[0]]:
         names = names[1:]  # an input, which the configuration has not as a layer
