@@ -165,7 +165,7 @@ SEVERAL = [
     (kind, example)
     for kind, rule in RULES.items()
     for example in rule.examples
-    if len(example.shapes) > 1 and not (example.refuses or example.integers or example.states)
+    if len(example.shapes) > 1 and not (example.refuses or example.integers or example.words or example.states)
 ]
 
 
@@ -218,7 +218,8 @@ def both_ways(m: Any, x: Any, tensors: list[Any]) -> Any:
         options["backward_layer"] = getattr(m.layers, other)(
             units, return_sequences=sequences, go_backwards=True, use_bias=m.maybe(0.7)
         )
-    return m.layers.Bidirectional(forward, **options)(x)
+    made = m.layers.Bidirectional(forward, **options)(x)
+    return m.layers.Subtract()(made) if options["merge_mode"] is None else made
 
 
 def activated(m: Any, x: Any, tensors: list[Any]) -> Any:

@@ -177,7 +177,7 @@ def singles() -> dict[int, dict[str, list[Example]]]:
     for kind, rule in RULES.items():
         group = "augmentation" if rule.function.__module__.endswith(".augmentation") else kind
         for example in rule.examples:
-            if len(example.shapes) == 1 and not (example.refuses or example.integers or example.calls):
+            if len(example.shapes) == 1 and not (example.refuses or example.integers or example.words or example.calls):
                 found[len(example.shapes[0]) + 1][group].append((kind, example))
     return found
 

@@ -47,6 +47,18 @@ def the_function_relu(keras: Any) -> Any:
     return keras.Model(x, keras.activations.relu(x, negative_slope=0.1, max_value=1.0))
 
 
+@found
+def grouped_queries(keras: Any) -> Any:
+    x = keras.Input((4, 3))
+    return keras.Model(x, keras.layers.GroupQueryAttention(2, 4, 2)(x, x))
+
+
+@found
+def a_bias_of_as_many_channels_as_columns(keras: Any) -> Any:
+    x = keras.Input((2, 4, 5))
+    return keras.Model(x, keras.layers.Conv2DTranspose(5, 1, data_format="channels_first")(x))
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def kind_of(entry: Entry) -> str:
         return registered
     if not is_keras(module):
         return f"Custom>{kind}"
-    return f"ops.{kind}" if "ops" in module.split(".") else str(kind)
+    return f"ops.{kind}" if "ops" in module.split(".") else EXPORTED.get(kind, str(kind))
 
 
 # Layers of Keras 3 whose configuration does not say whether they are trainable; ReLU is keras.activations.relu, too.
@@ -96,6 +96,7 @@ SHORT_CONFIGS = frozenset(
 )
 # Layers that are exported under another name than their class's, after which an archive names their folder.
 CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+EXPORTED = {own: name for name, own in CLASSES.items()}
 
 
 def saved(layers: Iterable[Layer]) -> Iterator[Layer]:

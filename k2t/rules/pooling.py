@@ -26,7 +26,9 @@ def pool(b: Builder, x: Value, rank: int, kind: str, options: dict[str, Any]) ->
         sizes = tuple(b.fixed(n) for n in geometry.sizes(x))
         needed = same(sizes, kernel, strides, (1,) * rank)
         small = all(k <= 2 and s >= k for k, s in zip(kernel, strides, strict=True))
-        if needed.symmetric is None and (small or (set(strides).isdisjoint({1}) and needed.pairs is not None)):
+        if any(n is not None and n < k for n, k in zip(sizes, kernel, strict=True)):  # PyTorch takes no such window
+            call = f"{kind}Pool{rank}dSame"
+        elif needed.symmetric is None and (small or (set(strides).isdisjoint({1}) and needed.pairs is not None)):
             arguments |= behind(needed.pairs, small) | {"ceil_mode": True}
         elif needed.symmetric is not None:
             arguments |= {"padding": plain(needed.symmetric)} if any(needed.symmetric) else {}
@@ -95,6 +97,8 @@ for _rank in (1, 2, 3):
         example(_shape, pool_size=3, strides=2),
         example((None,) * _rank + (3,), pool_size=3, strides=2, padding="same"),
         example((None,) * _rank + (3,), pool_size=2, padding="same"),
+        example((2,) * _rank + (3,), pool_size=3, strides=3, padding="same"),
+        example((1,) * _rank + (3,), pool_size=2, padding="same"),
     ]
     rule(f"MaxPooling{_rank}D", examples=_examples)(pooling(_rank, "Max"))
     rule(f"AveragePooling{_rank}D", examples=_examples)(pooling(_rank, "Avg"))

@@ -18,6 +18,10 @@ import numpy as np
 
 from k2t.resampling import matrix
 
+# Where Keras 3 has its functions for TensorFlow.
+KERAS_FUNCTIONS = "keras.src.backend.tensorflow.numpy"
+# Where tf-keras names functions of TensorFlow as activations.
+LEGACY_ACTIVATIONS = "tf_keras.src.activations"
 # Where tf-keras turns images into float32, because resized ones were float32 anyway.
 LEGACY_IMAGES = "tf_keras.src.layers.preprocessing.image_preprocessing"
 
@@ -40,10 +44,13 @@ def float64_kernels() -> Iterator[None]:
     modules = [tf.nn, tf.compat.v2.nn, tf.image, tf.compat.v2.image, tf, tf.compat.v2]
     if legacy := sys.modules.get(LEGACY_IMAGES):
         own["convert_inputs"] = partial(convert_inputs, legacy.convert_inputs)
-        modules.append(legacy)
-    before = [(module, name, getattr(module, name)) for module in modules for name in own if hasattr(module, name)]
-    for module, name, _ in before:
-        setattr(module, name, own[name])
+        modules += [legacy, sys.modules[LEGACY_ACTIVATIONS]]
+    changes = [(module, name, own[name]) for module in modules for name in own if hasattr(module, name)]
+    if functions := sys.modules.get(KERAS_FUNCTIONS):
+        changes.append((functions, "add", partial(add, functions.add)))
+    before = [(module, name, getattr(module, name)) for module, name, _ in changes]
+    for module, name, function in changes:
+        setattr(module, name, function)
     try:
         yield
     finally:
@@ -132,6 +139,14 @@ def cast(own: Any, x: Any, dtype: Any, **options: Any) -> Any:
 def convert_to_tensor(own: Any, value: Any, dtype: Any = None, **options: Any) -> Any:
     """`tf.convert_to_tensor`; Python's numbers become float64."""
     return own(value if dtype else unrounded(value), dtype, **options)
+
+
+def add(own: Any, x1: Any, x2: Any) -> Any:
+    """`keras.ops.add`, which adds a bias of shape (1, C, 1, 1) to the last axis where that has C elements, too."""
+    import tensorflow as tf
+
+    tensors = isinstance(x1, tf.Tensor) and isinstance(x2, tf.Tensor) and x1.dtype == x2.dtype
+    return tf.add(x1, x2) if tensors and len(x2.shape) > 1 else own(x1, x2)
 
 
 def convert_inputs(own: Any, inputs: Any, dtype: Any = None) -> Any:

@@ -159,7 +159,10 @@ def _torch_step(
     model = candidate.load().to(torch.float64).train()
     for module in model.modules():
         _silence(module)
-    outputs = list(flatten(model(*candidate.tensors(names, arrays, "float64"))).values())
+    inputs = candidate.tensors(names, arrays, "float64")
+    for tensor in inputs:  # GroupNorm of PyTorch 2.13 crashes on channels-last tensors without gradients
+        tensor.requires_grad_(tensor.is_floating_point())
+    outputs = list(flatten(model(*inputs)).values())
     loss = torch.zeros((), dtype=torch.float64)
     for output, direction, port in zip(outputs, directions, candidate.outputs, strict=True):
         ordered = direction.transpose(port.permute) if port.permute else direction
