@@ -94,6 +94,7 @@ class Members(Models):
         if not isinstance(net, Net):
             return [item for item in made.attributes.values() if isinstance(item, Made)]
         if net.sequential:
+            self.built(node, net)
             return net.members
         found = ordered(net.inputs, net.outputs)
         keep = [item for item in found if not is_function(item) or not (self.era.version >= (3,))]
@@ -250,8 +251,11 @@ class Members(Models):
             if name == "add":
                 return self.add(node, made, args[0])
             if name == "pop":
-                made.layer.graph, made.outputs = None, None
-                return made.members.pop(*args) and None
+                made.layer.graph = None
+                made.members.pop(*args)
+                if made.outputs is not None:
+                    made.outputs = made.members[-1].calls[-1].output if made.members else made.inputs[0]
+                return None
         if name == "build":
             if isinstance(made, Net):
                 shape = args[0] if args else kwargs.get("input_shape")

@@ -212,16 +212,20 @@ class Models(Interpreter):
                 net.given_shape, net.given_dtype = item.given_shape, item.given_dtype
             else:
                 net.members.append(item)
+                if net.outputs is not None:
+                    net.outputs = self.call(node, item, [net.outputs], {})
+                    net.layer.graph = None
         elif isinstance(item, Unknown):
             net.problems.append(self.problem(node, "add", str(item)))
         else:
             net.problems.append(self.problem(node, "add", f"{type(item).__name__} is no layer that is known"))
-        net.layer.graph, net.inputs, net.outputs = None, [], None
 
     def built(self, node: ast.AST, net: Net, shape: Shape | None = None) -> bool:
         """Connect the layers of a Sequential model; whether its input's shape is known."""
         if net.outputs is not None or not net.sequential:
             return True
+        if net.problems:
+            return False
         first = net.members[0] if net.members else None
         shape = net.given_shape or (self.stated(node, first) if first else None) or shape
         if shape is None or first is None:

@@ -161,7 +161,7 @@ class Expressions:
         """`value[key]` of what is evaluated."""
         if unknown := unknown_of(value, key):
             return unknown
-        if isinstance(value, Value | Parameter):
+        if self.traced(value) and not isinstance(value, Size):
             return self.operation("get_item", value, key)
         try:
             return value[key]
