@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
 from k2t.errors import UntranslatableError
+from k2t.graph import Array
 from k2t.program import Permutation, Value, Variable
-from k2t.rules.base import example, refuse, require, rule
+from k2t.rules.base import example, require, rule
 from k2t.rules.builder import Builder
 from k2t.rules.convolution import Geometry, Window, convolve
 from k2t.rules.core import concatenate, reshape
@@ -99,4 +103,60 @@ def stft_spectrogram(
     return moved(b, y, 0, 2, 1) if last else y
 
 
-refuse("MelSpectrogram", "has no translation yet; compute the spectrogram before the network, with your data")
+def mel_weights(bands: int, bins: int, rate: float, low: float, high: float) -> Array:
+    """How much of each frequency is in each band: triangles on the scale of the Hidden Markov Model Toolkit.
+
+    Shape (bins, bands). Formula: mel(f) = 1127 ln(1 + f / 700) (Young et al., The HTK Book, section 5.4); frequency 0
+    is in no band.
+    """
+    places = 1127 * np.log1p(np.linspace(0, rate / 2, bins)[1:, None] / 700)
+    edges = np.linspace(1127 * math.log1p(low / 700), 1127 * math.log1p(high / 700), bands + 2)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
+    slopes = np.minimum((places - lower) / (centre - lower), (upper - places) / (upper - centre))
+    return np.pad(np.maximum(slopes, 0), ((1, 0), (0, 0)))
+
+
+MEL = {"fft_length": 16, "sequence_stride": 5, "num_mel_bins": 4, "sampling_rate": 800}
+
+
+@rule(
+    "MelSpectrogram",
+    examples=[
+        example((60,), **MEL),
+        example((60,), power_to_db=False, mag_exp=1.0, **MEL),
+        example((60,), sequence_length=10, window="hamming", top_db=20.0, max_freq=300, **MEL),
+    ],
+)
+def mel_spectrogram(
+    b: Builder,
+    x: Value,
+    *,
+    fft_length: int = 2048,
+    sequence_stride: int = 512,
+    sequence_length: int | None = None,
+    window: Any = "hann",
+    sampling_rate: int = 16000,
+    num_mel_bins: int = 128,
+    min_freq: float = 20.0,
+    max_freq: float | None = None,
+    power_to_db: bool = True,
+    top_db: float = 80.0,
+    mag_exp: float = 2.0,
+    min_power: float = 1e-10,
+    ref_power: float = 1.0,
+) -> Value:
+    """torch.fft.rfft of frames, and a matrix that adds frequencies up on the mel scale."""
+    from k2t.rules.operations.signal import stft
+
+    real, imag = stft(b, x, sequence_length or fft_length, sequence_stride, fft_length, window)
+    power = b.call("+", b.call(".square", real), b.call(".square", imag))
+    if mag_exp != 2:
+        power = b.call("**", b.call(".sqrt", power), mag_exp)
+    highest = max_freq or int(sampling_rate / 2)
+    weights = mel_weights(num_mel_bins, fft_length // 2 + 1, sampling_rate, min_freq, highest)
+    matrix = b.constant("mel", weights)
+    y = b.call("@", power, matrix, shape=(*power.shape[:-1], num_mel_bins), layout="keras")
+    if power_to_db:
+        reference = 10 * math.log10(max(abs(ref_power), min_power))
+        y = b.call("decibels", y, min_power, reference, top_db, shape=y.shape, layout="keras")
+    return moved(b, y, 0, 2, 1)

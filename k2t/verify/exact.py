@@ -24,6 +24,8 @@ KERAS_FUNCTIONS = "keras.src.backend.tensorflow.numpy"
 LEGACY_ACTIVATIONS = "tf_keras.src.activations"
 # Where tf-keras turns images into float32, because resized ones were float32 anyway.
 LEGACY_IMAGES = "tf_keras.src.layers.preprocessing.image_preprocessing"
+# Where Keras computes the matrix of mel bands in float32.
+SPECTROGRAMS = "keras.src.layers.preprocessing.mel_spectrogram"
 
 
 @contextmanager
@@ -48,6 +50,9 @@ def float64_kernels() -> Iterator[None]:
     changes = [(module, name, own[name]) for module in modules for name in own if hasattr(module, name)]
     if functions := sys.modules.get(KERAS_FUNCTIONS):
         changes.append((functions, "add", partial(add, functions.add)))
+    if spectrograms := sys.modules.get(SPECTROGRAMS):
+        layer, name = spectrograms.MelSpectrogram, "linear_to_mel_weight_matrix"
+        changes.append((layer, name, mel_matrix(getattr(layer, name))))
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]
     for module, name, function in changes:
         setattr(module, name, function)
@@ -147,6 +152,15 @@ def add(own: Any, x1: Any, x2: Any) -> Any:
 
     tensors = isinstance(x1, tf.Tensor) and isinstance(x2, tf.Tensor) and x1.dtype == x2.dtype
     return tf.add(x1, x2) if tensors and len(x2.shape) > 1 else own(x1, x2)
+
+
+def mel_matrix(own: Any) -> Callable[..., Any]:
+    """The method of MelSpectrogram, in float64."""
+
+    def computed(self: Any, *args: Any, **options: Any) -> Any:
+        return own(self, *args, **options | {"dtype": "float64"})
+
+    return computed
 
 
 def convert_inputs(own: Any, inputs: Any, dtype: Any = None) -> Any:
