@@ -16,8 +16,8 @@ from typing import Any
 from k2t.program import Module, Op, Value, values
 from k2t.recover.forms import Segment, kind_of
 
-PATIENCE = 4000  # steps of one search
-LONGEST = 400  # operations
+PATIENCE = 600  # steps of one search
+LONGEST = 200  # operations
 DIFFERENT = 0.6  # of the operations may be missing on one side
 
 
@@ -179,24 +179,18 @@ class Search:
         """One side lacks this operation: for each of `sources`, as if that were its result."""
         step, op = missing
         side = 0 if step else 1
-        latest = {pair[side]: (pair, value) for pair, value in state.pairs.items()}
+        latest = {pair[side]: value for pair, value in state.pairs.items()}
         if len(make) != 1 or not read or any(value not in latest for value in read):
             return
-        reads = tuple(latest[value][1] for value in read)
-        for source in dict.fromkeys(sources):
-            pair, bypass = latest[source]
+        for pair, bypass in list(state.pairs.items()):
+            if pair[side] not in sources:
+                continue
+            reads = tuple(bypass if value is pair[side] else latest[value] for value in read)
             new = (make[0], pair[1]) if step else (pair[0], make[0])
             made = like(make[0])
             done = (step, op, reads, (made,), bypass)
-            yield (
-                1,
-                State(
-                    state.left + (step is not None),
-                    state.right + (op is not None),
-                    state.pairs | {new: made},
-                    (done, state.path),
-                ),
-            )
+            left, right = state.left + (step is not None), state.right + (op is not None)
+            yield 1, State(left, right, state.pairs | {new: made}, (done, state.path))
 
     def worthwhile(self, found: State) -> bool:
         """Whether at least half of what has weights is in both."""

@@ -57,7 +57,7 @@ class Instance:
         modules: the class's module or parameter -> this instance's.
         values: the class's value -> this instance's.
         arguments: of the constructor.
-        made: the channels of its first output.
+        caller: the module that calls it, where it is a nested Keras model.
     """
 
     block: Block
@@ -65,6 +65,7 @@ class Instance:
     modules: dict[Module | Parameter, Module | Parameter]
     values: dict[Value, Value]
     arguments: dict[str, Any]
+    caller: Module | None = None
 
     @property
     def output(self) -> Value:
@@ -217,9 +218,18 @@ class ClassBuilder:
             column = next((column for column in columns if all(type(value) is int for value in column)), None)
             if column is None:
                 continue
-            name = "out_channels" if column == self.made() else "hidden_channels"
+            name = "out_channels" if column == self.made() else "hidden"
             name = self.scope.add(name, "channels", column, text)
             self.texts = {key: name if value == text else value for key, value in self.texts.items()}
+        for (step, slot), text in list(self.texts.items()):
+            if " if " in text and slot[0] == "module":
+                first = next(op for op in self.ops[step] if op is not None)
+                name = self.scope.add(slot_name(first, slot), "", self.column(step, slot), text)
+                self.texts = {key: name if value == text else value for key, value in self.texts.items()}
+
+    def column(self, step: int, slot: Slot) -> Column:
+        """The constant of each instance."""
+        return tuple(dict(slots(op)).get(slot, MISSING) if op else MISSING for op in self.ops[step])
 
     def presence(self) -> list[Column]:
         """For each step, which instances have it."""

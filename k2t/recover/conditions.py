@@ -129,9 +129,8 @@ def branch(run: Run, scope: Scope) -> Op:
         scope.stored.add(text)
     else:
         known = {own: name for name, own in scope.conditions.items()}
-        name = known.get(text) or next(
-            n for n in (wish, *(f"{wish}{i}" for i in range(2, 99))) if n not in known.values()
-        )
+        taken = {*known.values(), *(named.name for named in scope.names)}
+        name = known.get(text) or next(n for n in (wish, *(f"{wish}{i}" for i in range(2, 99))) if n not in taken)
         scope.conditions[name] = text
         text = name
     reads = tuple(dict.fromkeys([run.bypass, *outside]))

@@ -127,10 +127,8 @@ class Scope:
 
     def choice(self, column: Column) -> str | None:
         """`0 if stride == 2 else kernel_size // 2`, `1 if first else 2`."""
-        for named in self.names:
+        for named in (named for named in self.names if named.kind != "channels"):
             for value, _ in Counter(named.column).most_common():
-                if len(set(named.column)) > 2 and named.kind == "channels":
-                    break
                 inside = tuple(v if own == value else MISSING for v, own in zip(column, named.column, strict=True))
                 outside = tuple(MISSING if own == value else v for v, own in zip(column, named.column, strict=True))
                 if not constant(inside) or set(inside) == {MISSING} or set(outside) == {MISSING}:

@@ -32,7 +32,9 @@ class Splitter:
     def segment(self, start: int, stop: int) -> Segment:
         """The operations in between, with the prefix of their names."""
         found = segment_of(self.block, start, stop, self.readers)
-        names = [name for name in self.names[start:stop] if not is_automatic(name)]
+        heavy_ops = [op for op in found.ops if heavy([op])]
+        names = [op.layer.partition("#")[0] for op in heavy_ops]
+        names = [name for name in names if not is_automatic(name)]
         found.prefix = common_prefix(names) if names else ""
         return found
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from k2t.program import Block, Module
+from k2t.program import Argument, Block, Module
 from k2t.recover.classes import Instance
 from k2t.recover.express import MISSING, Column, Scope, constant, fits, text_of
 
@@ -98,6 +98,7 @@ class Rows:
         self.name = name
         self.scope = Scope()
         self.carries = False
+        self.later: list[str] = []
 
     def loop(self) -> Loop | None:
         """The loops, or None where the instances follow no rule."""
@@ -139,9 +140,8 @@ class Rows:
                 text = self.first_and_rest(argument.name, first, tuple(value[0] for value in rest if value))
             if text is None:
                 return None
-            if text != argument.default:
-                texts.append(text if argument.default is None else f"{argument.name}={text}")
-        return texts
+            texts.append((argument, text))
+        return written(texts)
 
     def first_and_rest(self, name: str, first: Column, rest: Column) -> str | None:
         """An argument that may differ for the first block of a stage."""
@@ -157,6 +157,9 @@ class Rows:
             return "i == 0"
         if begin == "False" and other == "True":
             return "i > 0"
+        if begin in {named.name for named in self.scope.names} and constant(rest):
+            self.later.append(f"{begin} = {other}")
+            return begin
         return f"{begin} if i == 0 else {other}"
 
     def column(self, name: str, values: Column) -> str:
@@ -170,7 +173,7 @@ class Rows:
         return text or self.scope.add(name, kind, values)
 
     def progression(self, name: str) -> str | None:
-        """`0.2 * index / 16`: a rate that grows with the depth."""
+        """`0.2 * n / 16`: a rate that grows with the depth."""
         found = [instance.arguments.get(name, MISSING) for instance in self.instances]
         count = len(found)
         known = [(i, value) for i, value in enumerate(found) if value is not MISSING]
@@ -180,7 +183,7 @@ class Rows:
         for total in (count, count - 1):
             rate = round(value * total / last, 6)
             if all(rate * i / total == v for i, v in known):
-                return f"{rate!r} * index / {total}"
+                return f"{rate!r} * n / {total}"
         return None
 
     def is_carried(self, stages: Sequence[Stage]) -> bool:
@@ -201,9 +204,8 @@ class Rows:
                 self.carries = True
                 text = CARRIED
             text = text or self.column(argument.name, values)
-            if text != argument.default:
-                texts.append(text if argument.default is None else f"{argument.name}={text}")
-        return texts
+            texts.append((argument, text))
+        return written(texts)
 
     def write(self, depths: Column, body: list[str], lead: list[str] | None, with_lead: Sequence[int]) -> Loop | None:
         """All statements."""
@@ -216,8 +218,8 @@ class Rows:
         growth = self.growth(items)
         if growth is None:
             return None
-        indexed = any("index" in text for text in body)
-        inner = [call, *growth, *["index += 1"] * indexed]
+        indexed = any(" n / " in text for text in body)
+        inner = [call, *growth, *self.later, *["n += 1"] * indexed]
         if deep or not nested:
             depth = "depth" if not constant(depths) else str(depths[0])
             if len(stages) > 1 and not nested:
@@ -241,7 +243,7 @@ class Rows:
         if len(stages) > 1:
             lines = [self.table(depths), *indent(lines)]
         start = [f"{CARRIED} = {self.instances[0].arguments.get(CARRIED, 0)}"] * self.carries
-        start += ["index = 0"] * indexed
+        start += ["n = 0"] * indexed
         return Loop(grouped([*start, *lines]), self.paths(nested), nested)
 
     def growth(self, items: Sequence[Instance]) -> list[str] | None:
@@ -300,6 +302,18 @@ def value_of(found: Sequence[object]) -> tuple[object] | None:
     if not known:
         return (MISSING,)
     return (known[0],) if constant(tuple(known)) else None
+
+
+def written(texts: Sequence[tuple[Argument, str]]) -> list[str]:
+    """The arguments of a call: by position, by name behind one that has its default."""
+    found: list[str] = []
+    skipped = False
+    for argument, text in texts:
+        if text == argument.default:
+            skipped = True
+        else:
+            found.append(f"{argument.name}={text}" if skipped else text)
+    return found
 
 
 def indent(lines: Sequence[str]) -> list[str]:

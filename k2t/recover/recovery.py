@@ -1,0 +1,216 @@
+"""The whole recovery: nested models, then each block; what becomes of every module and value is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from k2t.lower.names import RESERVED, Namespace, identifier
+from k2t.program import Block, Module, Op, Parameter, Value
+from k2t.recover.classes import ClassBuilder, Instance
+from k2t.recover.groups import choose
+from k2t.recover.nested import alike, group_of, turn
+from k2t.recover.split import Splitter
+from k2t.recover.stages import container
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A class in its place in the model.
+
+    Attributes:
+        path: below the block that it was recovered from.
+        values: value of the class -> value of that block; None where they are the same.
+    """
+
+    path: str
+    block: Block
+    values: Mapping[Value, Value] | None = None
+
+    def value(self, own: Value) -> Value | None:
+        """The value of the model that a value of the class stands for."""
+        return own if self.values is None else self.values.get(own)
+
+
+@dataclass
+class Recovery:
+    """The classes to write, the main one last, and where they are.
+
+    Attributes:
+        seats: block of the model -> the places of the classes in it.
+        before: what the modules were called.
+    """
+
+    classes: list[Block]
+    seats: dict[Block, list[Seat]]
+    before: list[tuple[Module | Parameter, str]] = field(default_factory=list)
+
+    def revert(self) -> None:
+        """Give the modules of the model their names back."""
+        for item, name in reversed(self.before):
+            item.name = name
+
+
+def as_they_are(blocks: Sequence[Block]) -> Recovery:
+    """No recovery: each block is a class."""
+    return Recovery(list(blocks), {block: [Seat("", block)] for block in blocks})
+
+
+def recover(blocks: Sequence[Block]) -> Recovery:
+    """Find the repeated parts of each block; its modules are named after their places then."""
+    return Recoverer(blocks).run()
+
+
+class Recoverer:
+    """Recovers all blocks of a model.
+
+    Attributes:
+        instances: what each module of the new code stands for.
+        replaced: calls of nested models -> the module that stands for them in the new code.
+    """
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = list(blocks)
+        self.names = Namespace({"F", "Tensor", "Path", *(block.name for block in blocks)}, separator="")
+        self.found = Recovery([], {})
+        self.instances: dict[int, Instance] = {}
+        self.replaced: dict[Block, Module] = {}
+        self.ops = {block: block.ops for block in blocks}
+
+    def run(self) -> Recovery:
+        """Nested models first."""
+        for same in alike(self.blocks):
+            self.nest(same)
+        for block in self.blocks:
+            if block not in self.found.seats:
+                self.block(block)
+        return self.found
+
+    def claim(self, block: Block, instances: Sequence[Instance]) -> None:
+        """A new class."""
+        block.name = self.names.claim(block.name)
+        self.found.classes.append(block)
+
+    def nest(self, same: Sequence[Block]) -> None:
+        """One class for nested models that are alike."""
+        around = next(b for b in self.blocks if any(module.call is same[0] for module in b.modules()))
+        self.ops[around], turned = turn(self.ops[around], same)
+        block, instances = ClassBuilder(group_of(same, turned), same[0].layouts).build()
+        self.claim(block, instances)
+        callers = {m.call: m for b in self.blocks for m in b.modules() if isinstance(m.call, Block)}
+        for own, instance in zip(same, instances, strict=True):
+            caller = callers[own]
+            module = instance.call()
+            module.layer, module.name = caller.layer, caller.name
+            instance.caller = caller
+            self.replaced[own] = module
+            self.instances[id(module)] = instance
+            self.found.seats[own] = [Seat("", block, instance.values)]
+            for ours, theirs in instance.modules.items():
+                self.rename(theirs, ours.name)
+
+    def rename(self, item: Module | Parameter, name: str) -> None:
+        """Name a module of the model."""
+        self.found.before.append((item, item.name))
+        item.name = name
+
+    def block(self, block: Block) -> None:
+        """The classes of one block, and their places."""
+        ops = [self.with_replaced(op) for op in self.ops[block]]
+        code = replace(block, ops=ops)
+        for group in choose(Splitter(code)):
+            own, members = ClassBuilder(group, block.layouts).build()
+            self.claim(own, members)
+            code.ops = self.collapsed(code.ops, members)
+        seats = [Seat("", code)]
+        taken = Namespace(RESERVED | {item.name for item in code.modules()} | {item.name for item in code.parameters()})
+        code.ops = self.rows(code, taken, seats)
+        self.found.classes.append(code)
+        self.found.seats[block] = seats
+
+    def with_replaced(self, op: Op) -> Op:
+        """The operation, a call of a nested model that has become an instance as such."""
+        if isinstance(op.target, Module) and op.target.call in self.replaced:
+            return replace(op, target=self.replaced[op.target.call])
+        return op
+
+    def collapsed(self, ops: Sequence[Op], instances: Sequence[Instance]) -> list[Op]:
+        """The operations with each instance as a single one."""
+        starts = {id(instance.segment.ops[0]): instance for instance in instances}
+        found: list[Op] = []
+        skip = 0
+        for op in ops:
+            instance = starts.get(id(op))
+            if instance is not None:
+                segment = instance.segment
+                outputs = segment.outputs[0] if len(segment.outputs) == 1 else tuple(segment.outputs)
+                call = instance.call()
+                call.layer = segment.prefix.strip("_-/. ") or segment.ops[-1].layer
+                self.instances[id(call)] = instance
+                found.append(Op(call, tuple(segment.inputs), {}, outputs, "fixed", call.layer))
+                skip = len(segment.ops)
+            if skip:
+                skip -= 1
+            else:
+                found.append(op)
+        return found
+
+    def instance(self, op: Op) -> Instance | None:
+        """What the operation calls."""
+        return self.instances.get(id(op.target))
+
+    def rows(self, code: Block, taken: Namespace, seats: list[Seat]) -> list[Op]:
+        """The operations with rows of instances in containers; gives every instance its place."""
+        readers = Counter(value for op in code.ops for value in op.args if isinstance(value, Value))
+        ops: list[Op] = []
+        position = 0
+        while position < len(code.ops):
+            stop = position
+            while stop < len(code.ops) and self.instance(code.ops[stop]) is not None:
+                if stop > position and not follows(code.ops[stop - 1], code.ops[stop], readers):
+                    break
+                stop += 1
+            if stop - position < 2:
+                self.single(code.ops[position], taken, seats)
+                ops.append(code.ops[position])
+                position += 1
+            else:
+                ops.append(self.row(code.ops[position:stop], taken, seats))
+                position = stop
+        return ops
+
+    def single(self, op: Op, taken: Namespace, seats: list[Seat]) -> None:
+        """Name an instance that stands alone."""
+        instance, module = self.instance(op), op.target
+        if instance is not None and isinstance(module, Module):
+            module.name = module.name or taken.claim(identifier(module.layer))
+            self.place(instance, module.name, seats)
+
+    def row(self, run: Sequence[Op], taken: Namespace, seats: list[Seat]) -> Op:
+        """One call of a container for instances in a row."""
+        instances = [instance for op in run if (instance := self.instance(op)) is not None]
+        name = taken.claim("stages" if len(instances) > 3 else "blocks")
+        calls = [op.target for op in run if isinstance(op.target, Module)]
+        module, paths = container(instances, name, calls)
+        for instance, path in zip(instances, paths, strict=True):
+            self.place(instance, f"{name}.{path}", seats)
+        return Op(module, run[0].args, {}, run[-1].outputs, "fixed", run[-1].layer)
+
+    def place(self, instance: Instance, path: str, seats: list[Seat]) -> None:
+        """Name the modules of an instance after their place."""
+        if instance.caller is not None:
+            self.rename(instance.caller, path)
+            return
+        seats.append(Seat(path, instance.block, instance.values))
+        for ours, own in instance.modules.items():
+            inner = self.instances.get(id(own))
+            if inner is not None:
+                self.place(inner, f"{path}.{ours.name}", seats)
+            else:
+                self.rename(own, f"{path}.{ours.name}")
+
+
+def follows(first: Op, second: Op, readers: Mapping[Value, int]) -> bool:
+    """Whether the second reads what the first makes, and nothing else does."""
+    return len(second.args) == 1 and second.args[0] is first.outputs and readers[first.outputs] == 1
