@@ -23,7 +23,8 @@ from k2t.rules.translate import translate
 from k2t.sources import code_parts
 
 if TYPE_CHECKING:
-    from k2t.emit.file import Emitted
+    from k2t.emit.file import Emitted, Header
+    from k2t.structured.translate import Structured
 
 WIDTHS = ("bfloat16", "float16", "float32", "float64")
 
@@ -124,27 +125,26 @@ def convert(
     """
     model = source_of(source, weights, arguments, input_shapes)
     sha256 = Background(model.sha256)
-    main = translate(model.graph, custom, model.code, has_weights=model.has_weights)
-    blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
-    recovery = (as_they_are if flat else recover)(blocks)
+    usual = layout == "torch" and not (flat or fold_bn or custom or input_shapes)
+    form: Recovery | Structured
+    code, why = structure(source, model, arguments or {}, class_name) if usual else (None, "")
+    if code is not None:
+        form, main = code, code.main
+    else:
+        main = translate(model.graph, custom, model.code, has_weights=model.has_weights)
+        blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
+        form = (as_they_are if flat else recover)(blocks)
     known = metadata(main, tensors := list(entries(main)))
     room = len(header(tensors, known)) + places_room(main) // 8 * 8
     draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
-    given = {
-        "--class-name": class_name,
-        "--layout": layout if layout != "torch" else None,
-        "--custom": Path(custom).name if custom else None,
-        **{option: "" for option, wanted in (("--fold-bn", fold_bn), ("--flat", flat)) if wanted},
-    }
+    from k2t.emit.file import Header  # imports LibCST, while the weights are read and written
 
-    from k2t.emit.file import Header, write_file  # imports LibCST, while the weights are read and written
-
+    given = options_of(class_name, layout, custom, fold_bn, flat)
     options = command_line(given, arguments or {}, input_shapes)
-    head = Header(Path(model.path).name, sha256.result(), model.keras_version, VERSION, options)
-    emitted = write_file(recovery.classes, head, model_dtype(model, tensors), has_weights=model.has_weights)
-    places = json.dumps(layer_places(main, recovery, emitted))
+    head = Header(Path(model.path).name, sha256.result(), model.keras_version, VERSION, options, why)
+    text, places = written_code(main, form, head, model_dtype(model, tensors), model.has_weights)
     return Result(
-        source=emitted.source,
+        source=text,
         class_name=main.name,
         keras_version=model.keras_version,
         backend=model.backend,
@@ -154,11 +154,23 @@ def convert(
         parameters=parameters(tensors),
         origin=model.path,
         tensors=tensors,
-        metadata=known | {"k2t.source_sha256": head.sha256, "k2t.layers": places},
+        metadata=known | places | {"k2t.source_sha256": head.sha256},
         room=room,
         has_weights=model.has_weights,
         draft=draft,
     )
+
+
+def options_of(
+    class_name: str | None, layout: str, custom: str | Path | None, fold_bn: bool, flat: bool
+) -> dict[str, str | None]:
+    """The options of a conversion that are not the usual ones."""
+    return {
+        "--class-name": class_name,
+        "--layout": layout if layout != "torch" else None,
+        "--custom": Path(custom).name if custom else None,
+        **{option: "" for option, wanted in (("--fold-bn", fold_bn), ("--flat", flat)) if wanted},
+    }
 
 
 def command_line(options: Mapping[str, str | None], arguments: Mapping[str, Any], shapes: Sequence[Shape]) -> str:
@@ -166,6 +178,34 @@ def command_line(options: Mapping[str, str | None], arguments: Mapping[str, Any]
     given = [f"{key} {value}".strip() for key, value in options.items() if value is not None]
     given += [f"--arg {shlex.quote(f'{key}={value}'.replace(', ', ','))}" for key, value in arguments.items()]
     return " ".join(given + [f"--input-shape {shlex.quote(str(shape).replace(', ', ','))}" for shape in shapes])
+
+
+def written_code(
+    main: Block, form: Recovery | Structured, head: Header, dtype: str, has_weights: bool
+) -> tuple[str, dict[str, str]]:
+    """The text of the file, and what verification needs to know of it."""
+    if not isinstance(form, Recovery):
+        return form.text(head, has_weights), {"k2t.arguments": json.dumps(form.arguments)}
+    from k2t.emit.file import write_file
+
+    emitted = write_file(form.classes, head, dtype, has_weights=has_weights)
+    return emitted.source, {"k2t.layers": json.dumps(layer_places(main, form, emitted))}
+
+
+def structure(
+    source: Any, model: Source, arguments: Mapping[str, Any], class_name: str | None
+) -> tuple[Structured | None, str]:
+    """For Keras code, its structured translation; or none, and why."""
+    code = code_parts(source)
+    if code is None:
+        return None, ""
+    from k2t.structured.convert import from_code, reason
+    from k2t.structured.frames import NotStructured
+
+    try:
+        return from_code(Path(code[0]), code[1], model, arguments, class_name), ""
+    except NotStructured as error:
+        return None, reason(error)
 
 
 def source_of(

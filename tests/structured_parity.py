@@ -20,7 +20,7 @@ from k2t.structured.translate import Structured, structured
 def translated(path: Path, entry: str, arguments: dict[str, Any]) -> tuple[Structured, str]:
     """The translation and its text."""
     result = structured(path, entry, arguments)
-    return result, file_text(result.classes)
+    return result, file_text([*result.classes, result.start], result.class_name)
 
 
 def variables(block: Block) -> list[Variable]:

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "recover": DATA | {"lower.names"},
     "code": DATA | {"sources", "read", "rules"},
     "structured": DATA | {"symbols", "read.eras", "rules", "code", "lower", "emit"},
-    "pipeline": DATA | {"sources", "__version__", "read", "rules", "code", "lower", "recover", "emit"},
+    "pipeline": DATA | {"sources", "__version__", "read", "rules", "code", "lower", "recover", "emit", "structured"},
     "cli": DATA | {"sources", "__version__", "check", "pipeline", "read", "rules", "verify"},
     "__main__": {"cli"},
     "__init__": {"errors", "pipeline", "rules", "verify"},

@@ -35,13 +35,18 @@ def load(weights: str | Path = WEIGHTS, device: str = "cpu") -> {name}:
 
 @dataclass(frozen=True)
 class Header:
-    """What the first lines say of the origin."""
+    """What the first lines say of the origin.
+
+    Attributes:
+        evaluated: why code was evaluated with its arguments instead of translated function by function, or "".
+    """
 
     source: str
     sha256: str
     keras_version: str
     k2t_version: str
     options: str
+    evaluated: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ def module_docstring(main: Block, header: Header, digest: str) -> str:
         f"source sha256: {header.sha256}",
         f"code sha256: {digest}",
         *([f"options: {header.options}"] if header.options else []),
+        *([f"evaluated with these arguments: {header.evaluated}"] if header.evaluated else []),
         "",
     ]
     return render(docstring("\n".join(lines)))

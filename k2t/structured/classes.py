@@ -39,8 +39,8 @@ def named(function: str) -> str:
     return class_name("_".join(SPELLED.get(word.lower(), word) for word in short.split("_")))
 
 
-def write(plan: Plan, comments: Comments) -> str:
-    """The text of the class; sets the parameters of its constructor.
+def write(plan: Plan, comments: Comments, finish: Sequence[str] = ()) -> str:
+    """The text of the class; sets the parameters of its constructor, whose last statements are `finish`.
 
     Raises:
         NotStructured: it needs something that a class does not have.
@@ -62,7 +62,7 @@ def write(plan: Plan, comments: Comments) -> str:
         "",
         f"{INDENT}def __init__({head}) -> None:",
         f"{INDENT * 2}super().__init__()",
-        *indented(text(made, comments, set()), 2),
+        *indented([*text(made, comments, set()), *finish], 2),
         "",
         f"{INDENT}def forward({takes}) -> {returns(plan)}:",
         *indented(text(body, comments, spoken), 2),
@@ -230,10 +230,10 @@ def returns(plan: Plan) -> str:
 def input_names(frame: Frame) -> list[str]:
     """The variables that hold the inputs of a model."""
     found = []
-    for node in frame.inputs:
-        name = next((n for n, held in frame.assigned.items() if any(v is frame.inputs[node] for v in held)), None)
+    for value in frame.block.inputs if frame.block is not None and frame.inputs else ():
+        name = next((n for n, held in frame.assigned.items() if any(item is value for item in held)), None)
         if name is None:
-            raise NotStructured("an input without a name", node)
+            raise NotStructured("an input without a name")
         found.append(name)
     return found
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from k2t.emit.copied import copied, library
-from k2t.emit.file import format_code, imports
+from k2t.emit.file import LOAD, format_code, imports
 
 
-def file_text(classes: Sequence[str], rest: Sequence[str] = ()) -> str:
-    """Imports, helpers, classes and what stands behind them, formatted."""
-    text = "\n\n\n".join(classes)
+def file_text(parts: Sequence[str], name: str, arguments: Mapping[str, Any] | None = None) -> str:
+    """Imports, helpers, and the parts, formatted.
+
+    Args:
+        parts: constants, classes and functions.
+        name: the main class.
+        arguments: with which `load` constructs it; without, there is no `load`.
+    """
+    given = ", ".join(f"{key}={value!r}" for key, value in (arguments or {}).items())
+    load = "" if arguments is None else LOAD.format(name=name).replace(f"{name}()", f"{name}({given})")
+    text = "\n\n\n".join(filter(None, [*parts, load]))
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
     helpers, helper_names = copied(used & library().keys())
-    body = "\n\n\n".join([*helpers, text, *rest])
-    head = imports(body, helper_names)
-    if not rest:
-        head = head.replace("from safetensors.torch import load_model\n", "").replace("from pathlib import Path\n", "")
-    return format_code(f"{head}\n\n{body}")
+    body = "\n\n\n".join([*helpers, text])
+    return format_code(f"{imports(body, helper_names)}\n\n{body}")

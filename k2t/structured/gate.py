@@ -127,8 +127,8 @@ class Follower(Interpreter):
         return None
 
     def do_expr(self, node: ast.Expr) -> None:
-        """A call for its effect; of the base class, nothing."""
-        if "super()" not in ast.unparse(node):
+        """A call for its effect; of the base class and on the weights, nothing."""
+        if not ast.unparse(node).startswith(("super()", "self.apply(")):
             super().do_expr(node)
 
     def traced(self, item: Any) -> bool:

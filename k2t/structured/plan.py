@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from k2t.lower.names import RESERVED, Namespace, identifier, snake_case
-from k2t.program import Value, values
+from k2t.program import Block, Op, Value, values
 from k2t.structured.frames import Event, Frame, NotStructured
 from k2t.structured.templates import (
     Group,
@@ -260,6 +261,16 @@ class Plan:
         if isinstance(found, ast.Constant) and isinstance(found.value, str):
             return identifier(found.value)
         return None
+
+    def outline(self) -> Block:
+        """The class with one module for each attribute, which stands for all of its instances."""
+        ops = []
+        for key, module in self.modules.items():
+            if isinstance(module.call, str):
+                first = module.instances[0][0]
+                made = replace(first, name=self.names[key], instances=[one for one, _ in module.instances])
+                ops.append(Op(made, (), {}, None))
+        return Block(self.class_name, [], [], ops, None)
 
     def axis_of(self, subject: ast.expr, axis: int) -> int:
         """Where an axis of a tensor lies at run time."""

@@ -297,5 +297,10 @@ class Recorder(Numbers):
         frame.output = output
         if not any(values(output)) or not all(isinstance(leaf, Value) for leaf in leaves(output)):
             raise NotStructured(f"{frame.name} returns something besides tensors")
-        inputs = {**frame.tensors, **{f"input_{i}": value for i, value in enumerate(frame.inputs.values())}}
-        frame.block = Block(frame.name, list(inputs.values()), list(inputs), frame.ops, output)
+        inputs = [*frame.tensors.values(), *frame.inputs.values()]
+        if frame.model is not None:
+            order = list(values(frame.model.inputs))
+            if set(order) != set(inputs):
+                raise NotStructured("a model of other tensors than its inputs")
+            inputs = order
+        frame.block = Block(frame.name, inputs, [value.layer for value in inputs], frame.ops, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from typing import Any
 
 from k2t.code.layers import era_of_code
 from k2t.code.script import Script
+from k2t.emit.file import Header, module_docstring
+from k2t.emit.initial import init_weights
 from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
 from k2t.lower.layout import decide
 from k2t.lower.names import Namespace
@@ -22,7 +25,8 @@ from k2t.structured.classes import named, write
 from k2t.structured.comments import Comments
 from k2t.structured.desugar import INPUT, MODEL, constants, functional, wrapped
 from k2t.structured.explore import FAILURES, explore, further
-from k2t.structured.frames import Frame, NotStructured
+from k2t.structured.file import file_text
+from k2t.structured.frames import Frame, LayerObject, NotStructured
 from k2t.structured.gate import same
 from k2t.structured.plan import Again, Plan
 from k2t.structured.recorder import Recorder
@@ -35,20 +39,34 @@ class Structured:
     """A structured translation.
 
     Attributes:
-        classes: constants, then the text of each class, the main one last.
+        classes: constants of the file, then the text of each class, the main one last.
+        start: the text of `init_weights`, or "".
         main: the flat program for the sample arguments; its modules have the names of the emitted attributes.
         class_name: of the main class.
         arguments: of its constructor, for the sample arguments.
+        layers: those of the model, in the order of construction.
     """
 
     classes: tuple[str, ...]
+    start: str
     main: Block
     class_name: str
     arguments: Mapping[str, Any]
+    layers: tuple[LayerObject, ...]
+
+    def text(self, header: Header, has_weights: bool) -> str:
+        """The whole file, with where it comes from."""
+        formatted = file_text([*self.classes, self.start], self.class_name, self.arguments if has_weights else None)
+        digest = hashlib.sha256(formatted.encode()).hexdigest()
+        return f"{module_docstring(self.main, header, digest)}\n{formatted}"
 
 
-def structured(path: Path, entry: str, arguments: Mapping[str, Any]) -> Structured:
+def structured(path: Path, entry: str, arguments: Mapping[str, Any], name: str | None = None) -> Structured:
     """Translate the function `entry` of a file.
+
+    Args:
+        arguments: the sample arguments of the function, and values for names that the file leaves open.
+        name: the class name that the user wants.
 
     Raises:
         NotStructured: the code has no structured translation.
@@ -57,7 +75,7 @@ def structured(path: Path, entry: str, arguments: Mapping[str, Any]) -> Structur
     varying: frozenset[str] = frozenset()
     for _ in range(ATTEMPTS):
         try:
-            return attempt(path, entry, arguments, out_channels, varying)
+            return attempt(path, entry, arguments, name, out_channels, varying)
         except Again as again:
             out_channels |= {again.out_channels} - {""}
             varying |= {again.varying} - {""}
@@ -69,42 +87,80 @@ def structured(path: Path, entry: str, arguments: Mapping[str, Any]) -> Structur
 
 
 def attempt(
-    path: Path, entry: str, arguments: Mapping[str, Any], out_channels: frozenset[str], varying: frozenset[str]
+    path: Path,
+    entry: str,
+    arguments: Mapping[str, Any],
+    name: str | None,
+    out_channels: frozenset[str],
+    varying: frozenset[str],
 ) -> Structured:
     """One translation, with what is known from those before."""
-    script = Script(path, {})
+    script = Script(path, arguments)
     script.main = script.module(path)
+    script.names = Scope(script.main)
     script.era = era_of_code(script.main.tree)
     fixed = constants(script.main.tree)
-    names_fixed = frozenset(fixed)
-    recorder = Recorder(Scope(script.main), script.era, names_fixed, varying)
+    recorder = Recorder(Scope(script.main), script.era, frozenset(fixed), varying)
     function = builder(script, entry, list(fixed.values()))
-    main = recorder.enter(function, recorder.bind(function, [], dict(arguments)), tuple(arguments))
+    given = {key: value for key, value in arguments.items() if key in function.parameters()}
+    main = recorder.enter(function, recorder.bind(function, [], given), tuple(given))
+    layers = [layer for frame in recorder.frames for made in frame.layers.values() for layer in made]
     explore(recorder)
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
     for frame in recorder.frames:
         lowered(frame, first)
-    plans = planned(recorder.frames, main.node, names_fixed, out_channels)
-    comments = Comments(path.read_text())
-    names = Namespace({"F", "Tensor", "Path"}, separator="")
+    plans = planned(recorder.frames, main.node, frozenset(fixed), out_channels)
+    name_classes(plans, main.node, name)
+    comments = Comments(path.read_text() if path.suffix == ".py" else "")
     written = []
-    for node, plan in plans.items():
-        plan.class_name = names.claim(named(node.name))
-        try:
-            plan.read(plans)
-        except NotStructured:
-            if node.name in varying:
-                raise
-            raise Again(varying=node.name) from None
-        written.append(write(plan, comments))
-    if main.block is None:
-        raise NotStructured("the function has no result")
-    plan = plans[main.node]
+    for plan in plans.values():  # the main function is the last one
+        read(plan, plans, varying)
+        start = started(plans.values()) if plan.node is main.node else ""
+        written.append(write(plan, comments, ["self.apply(init_weights)"] * bool(start)))
     used = {name: script.main[name] for name in fixed if re.search(rf"\b{name}\b", "\n".join(written))}
     checked(recorder, main, plan, written, first, used)
-    given = {item.name: item.value(main) for item in plan.parameters}
     kept = [ast.unparse(fixed[name]) for name in needed(fixed, used)]
-    return Structured(("\n".join(kept),) * bool(kept) + tuple(written), main.block, plan.class_name, given)
+    texts = ("\n".join(kept),) * bool(kept) + tuple(written)
+    constructed = {item.name: item.value(main) for item in plan.parameters}
+    if main.block is None:
+        raise NotStructured("the function has no result")
+    return Structured(texts, start, main.block, plan.class_name, constructed, tuple(layers))
+
+
+def name_classes(plans: Mapping[ast.FunctionDef, Plan], main: ast.FunctionDef, wish: str | None) -> None:
+    """Name the classes after the functions, the main one as the user wants."""
+    names = Namespace({"F", "Tensor", "Path"}, separator="")
+    plans[main].class_name = names.claim(wish or named(main.name))
+    for node, plan in plans.items():
+        plan.class_name = plan.class_name or names.claim(named(node.name))
+
+
+def read(plan: Plan, plans: dict[ast.FunctionDef, Plan], varying: frozenset[str]) -> None:
+    """Unify the executions of a function; where they differ by sizes, try again without these.
+
+    Raises:
+        Again: with a function whose sizes are hidden from now on.
+        NotStructured: they differ even so.
+    """
+    try:
+        plan.read(plans)
+    except NotStructured:
+        if plan.node.name in varying:
+            raise
+        raise Again(varying=plan.node.name) from None
+
+
+def started(plans: Collection[Plan]) -> str:
+    """The text of `init_weights`.
+
+    Raises:
+        NotStructured: layers of one list start differently.
+    """
+    text = init_weights([plan.outline() for plan in plans])
+    lists = {plan.names[key] for plan in plans for key, module in plan.modules.items() if module.loops}
+    if any(re.search(rf"module\.{name}\b", text) for name in lists):
+        raise NotStructured("layers of one loop start from different distributions")
+    return text
 
 
 def needed(fixed: Mapping[str, ast.Assign], used: Collection[str]) -> list[str]:

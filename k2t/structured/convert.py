@@ -1,0 +1,65 @@
+"""A structured translation in place of the evaluated one: the same layers and borders, bound to the weights."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from k2t.code.entry import chosen
+from k2t.code.modules import parse
+from k2t.graph import Graph, Source, refs
+from k2t.program import Block, values
+from k2t.rules.binding import bind
+from k2t.structured.frames import NotStructured
+from k2t.structured.translate import Structured, structured
+from k2t.symbols import number
+
+
+def from_code(path: Path, entry: str, source: Source, arguments: Mapping[str, Any], name: str | None) -> Structured:
+    """The structured translation of code that has been evaluated.
+
+    Args:
+        source: the evaluated model.
+        arguments: of the builder, and values of names that the code leaves open.
+        name: the class name that the user wants.
+
+    Raises:
+        NotStructured: there is none, or it has other layers than the evaluated model.
+    """
+    result = structured(path, entry or chosen(path, parse(path)), arguments, name)
+    layers = {layer.name: layer for layer in source.graph.layers()}
+    for made in result.layers:
+        same = layers.get(made.layer.name)
+        if made.parts.variables and (same is None or same.kind != made.layer.kind):
+            raise NotStructured(f"the layer {made.layer.name} is not the evaluated model's")
+        if same is not None and source.has_weights:
+            made.layer.weights = same.weights
+            bind(made.parts.variables, made.layer)
+    describe(result.main, source.graph)
+    result.main.name = result.class_name
+    return result
+
+
+def describe(main: Block, graph: Graph) -> None:
+    """Name the inputs and outputs as the model does.
+
+    Raises:
+        NotStructured: there are others.
+    """
+    outputs, ends = list(values(main.outputs)), list(refs(graph.outputs))
+    if len(main.inputs) != len(graph.inputs) or len(outputs) != len(ends):
+        raise NotStructured("other inputs or outputs than the evaluated model")
+    main.input_names = [item.name for item in graph.inputs]
+    for value, end in zip(outputs, ends, strict=True):
+        value.layer = end.call.partition("#")[0]
+    for value in {*main.inputs, *outputs}:
+        value.shape = tuple(map(number, value.shape))
+
+
+def reason(error: NotStructured) -> str:
+    """Why code is evaluated instead, and where that was seen."""
+    line = getattr(error.node, "lineno", None)
+    text = f": {ast.unparse(error.node).splitlines()[0][:60]}" if error.node is not None else ""
+    return f"{error}{f', line {line}' if line else ''}{text}"
