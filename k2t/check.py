@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k2t.hashes import sha256
+from k2t.sources import code_parts, given
 
 MARK = b", converted by k2t "
 HEADER = re.compile(
@@ -26,6 +27,7 @@ HEADER = re.compile(
     r"(?:options: (?P<options>.*)\n)?"
 )
 LFS_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
+LOADS = "\ndef load("  # code without weights gives a module that has none to load
 MAX_JSON = 100_000_000  # of a safetensors header, as its own library has it
 
 
@@ -76,17 +78,32 @@ def check_generated(path: Path) -> Iterator[str]:
     weights = path.with_suffix(".safetensors")
     metadata = read_metadata(weights) if weights.is_file() else None
     place = (metadata or {}).get("k2t.source", generated.source)
-    source = path.parent / place
-    command = ["k2t", "convert", os.path.relpath(source) if source.exists() else generated.source, "-o", str(path)]
+    file, entry = code_parts(place) or (place, "")
+    source = path.parent / file
+    named = ":".join(filter(None, [os.path.relpath(source), entry])) if source.exists() else generated.source
+    command = ["k2t", "convert", named, "-o", str(path)]
     again = f"run `{' '.join([shlex.join(command), *generated.options.split()])}`"
     if generated.edited:
         yield f"{path}: edited by hand since k2t wrote it; move the change to a file of your own and {again}"
-    if source.exists() and file_sha256(source) != generated.sha256:
+    if source.exists() and file_sha256(source) != generated.sha256 and not is_current(named, generated):
         yield f"{path}: stale, {place} has changed since; {again}"
-    if metadata is None:
+    if metadata is None and LOADS in generated.body:
         yield f"{path}: its weights {weights.name} are missing; add them or {again}"
-    elif metadata.get("k2t.source_sha256", generated.sha256) != generated.sha256:
+    elif metadata is not None and metadata.get("k2t.source_sha256", generated.sha256) != generated.sha256:
         yield f"{path}: its weights {weights.name} were made from another source; {again}"
+
+
+def is_current(source: str, generated: Generated) -> bool:
+    """Whether code is as it was, with what it imports from its project: the hash is of all these files."""
+    if not code_parts(source):
+        return False
+    from k2t.code import read_code
+    from k2t.errors import K2TError
+
+    try:
+        return read_code(source, *given(generated.options)).sha256() == generated.sha256
+    except K2TError:
+        return False
 
 
 def read_metadata(path: Path) -> dict[str, str]:

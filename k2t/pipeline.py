@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +19,13 @@ from k2t.program import Block, Module, Value, values
 from k2t.read import read
 from k2t.recover import Recovery, as_they_are, recover
 from k2t.rules.translate import translate
-from k2t.sources import code_parts
+from k2t.sources import code_parts, written
 
 if TYPE_CHECKING:
     from k2t.emit.file import Emitted, Header
     from k2t.structured.translate import Structured
 
+SMALL = 400  # operations; recovered code of larger models is shorter
 WIDTHS = ("bfloat16", "float16", "float32", "float64")
 
 
@@ -133,7 +133,7 @@ def convert(
     else:
         main = translate(model.graph, custom, model.code, has_weights=model.has_weights)
         blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
-        form = (as_they_are if flat else recover)(blocks)
+        form = as_they_are(blocks) if flat else shorter(blocks)
     known = metadata(main, tensors := list(entries(main)))
     room = len(header(tensors, known)) + places_room(main) // 8 * 8
     draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
@@ -141,7 +141,7 @@ def convert(
 
     given = options_of(class_name, layout, custom, fold_bn, flat)
     options = command_line(given, arguments or {}, input_shapes)
-    head = Header(Path(model.path).name, sha256.result(), model.keras_version, VERSION, options, why)
+    head = Header(origin(model.path, output), sha256.result(), model.keras_version, VERSION, options, why)
     text, places = written_code(main, form, head, model_dtype(model, tensors), model.has_weights)
     return Result(
         source=text,
@@ -161,6 +161,23 @@ def convert(
     )
 
 
+def shorter(blocks: list[Block]) -> Recovery:
+    """What repeats as classes of its own, unless that makes the code longer, as it may in a small model."""
+    found = recover(blocks)
+    if not found.renamed or sum(len(block.ops) for block in blocks) > SMALL:
+        return found
+    from k2t.emit.file import Header, write_file
+
+    lengths = []
+    for form in (found, as_they_are(blocks)):
+        lengths.append(write_file(form.classes, Header("", "", "", "", "")).source.count("\n"))
+        found.swap_names()
+    if lengths[0] < lengths[1]:
+        return found
+    found.swap_names()
+    return as_they_are(blocks)
+
+
 def options_of(
     class_name: str | None, layout: str, custom: str | Path | None, fold_bn: bool, flat: bool
 ) -> dict[str, str | None]:
@@ -176,8 +193,16 @@ def options_of(
 def command_line(options: Mapping[str, str | None], arguments: Mapping[str, Any], shapes: Sequence[Shape]) -> str:
     """The options of a conversion as a shell takes them."""
     given = [f"{key} {value}".strip() for key, value in options.items() if value is not None]
-    given += [f"--arg {shlex.quote(f'{key}={value}'.replace(', ', ','))}" for key, value in arguments.items()]
-    return " ".join(given + [f"--input-shape {shlex.quote(str(shape).replace(', ', ','))}" for shape in shapes])
+    return " ".join([*given, *written(arguments, shapes)])
+
+
+def origin(path: str, output: str | Path | None) -> str:
+    """The name of a source for people; of code with its folder, since no file of weights says where it is."""
+    code = code_parts(path)
+    if not code or output is None:
+        return Path(path).name
+    file, entry = code
+    return ":".join(filter(None, [relative(Path(file), Path(output).parent), entry]))
 
 
 def written_code(

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "symbols": set(),
     "sources": set(),
     "hashes": set(),
-    "check": {"hashes"},
+    "check": {"hashes", "sources", "code", "errors"},
     "read": {"sources", "errors", "graph", "hashes"},
     "rules": DATA | {"resampling", "symbols"},
     "lower": DATA,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import Any
 
@@ -10,16 +9,9 @@ import click
 
 from k2t.errors import K2TError
 from k2t.graph import Shape
+from k2t.sources import value
 
 NAME = re.compile(r"(self\.)?[^\W\d]\w*")
-
-
-def value(text: str) -> Any:
-    """A Python literal; any other text stands for itself."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
 
 
 def arguments(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:

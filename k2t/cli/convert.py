@@ -17,9 +17,12 @@ from k2t.check import read_generated
 from k2t.cli.code import ARGUMENTS, INPUT_SHAPES
 from k2t.cli.terminal import note, printable, shape_text
 from k2t.errors import K2TError, UnsupportedError
-from k2t.sources import code_parts
+from k2t.sources import code_parts, written
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from k2t.graph import Shape
     from k2t.pipeline import Result, Tensor
     from k2t.verify import Parity
 
@@ -83,7 +86,7 @@ def convert(source: str, output: Path | None, verify: bool | None, as_json: bool
     except UnsupportedError as error:
         raise K2TError(f"{source}: {error}") from error
     weights = write(result, output)
-    parity = compare(output, source, options["weights"], verify)
+    parity = compare(output, source, verify, **options)
     if as_json:
         click.echo(as_object(result, source, output, weights, parity))
     else:
@@ -141,12 +144,22 @@ def require_reference() -> None:
         raise K2TError(f'{", ".join(missing)}: not installed; run `pip install "k2t[verify]"`')
 
 
-def compare(output: Path, source: str, weights: str | None, verify: bool | None) -> Parity | None:
+def compare(
+    output: Path,
+    source: str,
+    verify: bool | None,
+    *,
+    weights: str | None,
+    arguments: Mapping[str, Any],
+    input_shapes: Sequence[Shape],
+    **options: Any,
+) -> Parity | None:
     """The parity, None where it was not asked for or there is no reference and nobody insists."""
     if verify is False:
         return None
     if code_parts(source):
-        note(f"not verified: that would run {source}; if you trust it, `k2t verify {output} {source} --run-source`")
+        command = " ".join(["k2t verify", str(output), source, "--run-source", *written(arguments, input_shapes)])
+        note(f"not verified: that would run {source}; if you trust it, `{command}`")
         return None
     try:
         require_reference()

@@ -91,7 +91,7 @@ def run(request: Request) -> None:
 def without_training(found: Library) -> Callable[..., Any]:
     """Training, saving and downloads do nothing; returns what loads weights all the same."""
     model = found.keras.Model
-    load = model.load_weights
+    load: Callable[..., Any] = model.load_weights
     for name in TRAINING - {"predict", "save", "save_weights", "get_weights", "set_weights", "get_layer", "to_json"}:
         for kind in (model, found.keras.Sequential):
             if hasattr(kind, name):
@@ -263,12 +263,12 @@ def random_weight(variable: Any, rng: np.random.Generator) -> Array:
     name = str(getattr(variable, "path", variable.name)).split(":")[0].rpartition("/")[2]
     if "int" in str(variable.dtype):
         return np.zeros(shape)
-    noise = rng.standard_normal(shape)
+    noise: Array = rng.standard_normal(shape)
     if "variance" in name:
         return rng.uniform(0.5, 1.5, shape)
     if len(shape) > 1 and "embedding" not in name:
         fan_in = np.prod(shape[:-2] if "depthwise" in name else shape[:-1])
-        return noise * np.sqrt((1 if "recurrent" in name else 2) / fan_in)
+        return noise * float(np.sqrt((1 if "recurrent" in name else 2) / fan_in))
     return noise * 0.2 + (name in ("gamma", "scale"))
 
 

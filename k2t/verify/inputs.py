@@ -84,7 +84,7 @@ def _demands(model: Any) -> dict[int, _Demand]:
         elif graph_of(inner) is not None:
             needs = _demands(inner)
         else:
-            continue
+            needs = _inside(inner, node.inputs)
         for index, need in needs.items():
             if index < len(node.inputs):
                 _trace_back(model, node.inputs[index], need, demands)
@@ -96,6 +96,13 @@ def _words(layer: Any) -> tuple[str, ...]:
     known = [] if getattr(layer, "invert", False) else [str(word) for word in layer.get_vocabulary()[:100]]
     texts = [" ".join(known[start : start + 4]) for start in range(0, len(known), 4)]
     return (*known, *(texts if type(layer).__name__ == "TextVectorization" else ()))
+
+
+def _inside(layer: Any, inputs: Sequence[Any]) -> dict[int, _Demand]:
+    """What a custom layer or model needs that looks things up: tokens, in inputs that can be such."""
+    sizes = [int(part.input_dim) for part in layer._flatten_layers() if type(part).__name__ == "Embedding"]
+    few = [index for index, tensor in enumerate(inputs) if len(tensor.shape) <= 2]
+    return {index: _Demand(min(sizes)) for index in few} if sizes else {}
 
 
 def _trace_back(model: Any, tensor: Any, need: _Demand, demands: dict[int, _Demand]) -> None:

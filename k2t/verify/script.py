@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from k2t.errors import K2TError
 
@@ -118,7 +118,8 @@ def needed(body: list[ast.stmt], name: str, given: Mapping[str, Any]) -> list[as
     last = len(body) if defined else places[-1] + 1
     anywhere: set[str] = {name} if defined else set()  # what functions read when they are called
     while True:
-        before, live, kept = set(anywhere), {name}, []
+        before, live = set(anywhere), {name}
+        kept: list[ast.stmt] = []
         for item in reversed(body[:last]):
             wanted = (live | anywhere) - given.keys()
             if isinstance(item, DEFINITIONS):
@@ -219,8 +220,6 @@ class Script:
 class _Absent(types.ModuleType):
     """A module that is not installed: only who calls what is in it learns so."""
 
-    __path__: ClassVar[list[str]] = []
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -245,7 +244,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(name, self, is_package=True) if ours else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        return _Absent(spec.name)
+        found = _Absent(spec.name)
+        found.__path__ = []
+        return found
 
     def exec_module(self, module: types.ModuleType) -> None:
         pass
@@ -300,7 +301,7 @@ def _instance(found: type, args: Mapping[str, Any]) -> Any:
     attributes = {name[5:]: value for name, value in args.items() if name.startswith("self.")}
     if not attributes:
         return found(**_accepted(found, args))
-    made = object.__new__(found)
+    made: Any = object.__new__(found)
     vars(made).update(attributes)
     return made
 
