@@ -11,101 +11,15 @@ from typing import Any
 from k2t.graph import map_structure
 from k2t.lower.names import RESERVED, Namespace
 from k2t.program import Block, Code, Module, Op, Parameter, Value, leaves
-from k2t.recover.align import Step, Template
+from k2t.recover.align import Step
 from k2t.recover.conditions import conditional
-from k2t.recover.express import MISSING, Column, Scope, constant, declared, fits, text_of
-from k2t.recover.forms import CONVOLUTIONS, DEFAULTS, Segment, Slot, slots
+from k2t.recover.express import MISSING, Column, Scope, constant, declared, fits
+from k2t.recover.forms import CONVOLUTIONS, DEFAULTS, Slot, slots
+from k2t.recover.holes import Hole, kind_of_name, priority, slot_name
+from k2t.recover.instances import Group, Instance, owned, parameter_at
 from k2t.recover.naming import attribute, class_name
 
-POSITIONS = {
-    "nn.Conv": ("in_channels", "out_channels", "kernel_size"),
-    "nn.Linear": ("in_features", "out_features"),
-    "nn.BatchNorm": ("num_features",),
-    "nn.LayerNorm": ("normalized_shape",),
-    "nn.GroupNorm": ("num_groups", "num_channels"),
-    "nn.Dropout": ("dropout",),
-    "StochasticDepth": ("drop_path",),
-    "nn.MaxPool": ("kernel_size",),
-    "nn.AvgPool": ("kernel_size",),
-    "nn.LSTM": ("input_size", "hidden_size"),
-    "nn.GRU": ("input_size", "hidden_size"),
-    "nn.MultiheadAttention": ("embed_dim", "num_heads"),
-}
-CHANNELS = {
-    "in_channels",
-    "out_channels",
-    "in_features",
-    "out_features",
-    "num_features",
-    "normalized_shape",
-    "num_channels",
-    "groups",
-    "input_size",
-    "hidden_size",
-    "embed_dim",
-    "shape",
-}
-SPATIAL = ("kernel_size", "stride", "dilation", "padding", "pad")
 OFTEN = 3  # an expression that is written so often gets a name
-
-
-@dataclass(eq=False)
-class Instance:
-    """A module of the model that is an instance of a recovered class.
-
-    Attributes:
-        modules: the class's module or parameter -> this instance's.
-        values: the class's value -> this instance's.
-        arguments: of the constructor.
-        caller: the module that calls it, where it is a nested Keras model.
-    """
-
-    block: Block
-    segment: Segment
-    modules: dict[Module | Parameter, Module | Parameter]
-    values: dict[Value, Value]
-    arguments: dict[str, Any]
-    caller: Module | None = None
-
-    @property
-    def output(self) -> Value:
-        """What it makes first."""
-        return self.segment.outputs[0]
-
-    def call(self) -> Module:
-        """The constructor call that makes it."""
-        args, kwargs = [], {}
-        for argument in self.block.arguments:
-            value = self.arguments[argument.name]
-            if argument.default is None:
-                args.append(None if value is MISSING else value)
-            elif value is not MISSING and text_of(value) != argument.default:
-                kwargs[argument.name] = value
-        return Module(self.block, tuple(args), kwargs)
-
-
-@dataclass(eq=False)
-class Group:
-    """Segments that become instances of one class.
-
-    Attributes:
-        forms: for each segment, the index of its form in the template.
-    """
-
-    template: Template
-    segments: list[Segment]
-    forms: list[int]
-
-
-@dataclass
-class Hole:
-    """A constant that is not the same in all instances."""
-
-    step: int
-    slot: Slot
-    name: str
-    kind: str
-    column: Column
 
 
 class ClassBuilder:
@@ -410,67 +324,11 @@ def rebuild(outputs: Any, made: Iterator[Value]) -> Any:
     return next(made) if isinstance(outputs, Value) else outputs
 
 
-def owned(op: Op) -> list[Module | Parameter]:
-    """The module or parameters of an operation."""
-    found: list[Module | Parameter] = [op.target] if isinstance(op.target, Module) else []
-    return found + [leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Parameter)]
-
-
-def parameter_at(op: Op, slot: Slot) -> Parameter:
-    """The parameter at a place of an operation's arguments."""
-    found: Any = getattr(op, slot[0])
-    for key in slot[1:]:
-        found = found[key]
-    if not isinstance(found, Parameter):
-        raise TypeError(f"no parameter at {slot}")
-    return found
-
-
 def attribute_of(item: Module | Parameter, prefix: str) -> str:
     """The name that an attribute is to have."""
     if isinstance(item, Module):
         return attribute(item, prefix)
     return attribute(Module("parameter", layer=item.layer, role=item.role), prefix)
-
-
-def slot_name(op: Op, slot: Slot) -> str:
-    """What PyTorch calls the argument."""
-    if "shape" in slot:
-        return "shape"
-    target = op.target
-    if slot[0] == "module" and isinstance(target, Module):
-        if isinstance(slot[1], str):
-            return slot[1]
-        if isinstance(target.call, Block):
-            return target.call.arguments[slot[1]].name
-        names = next((names for call, names in POSITIONS.items() if target.call.startswith(call)), ())
-        return names[slot[1]] if slot[1] < len(names) else "value"
-    if target == "F.pad":
-        return "pad"
-    named = [part for part in slot[1:] if isinstance(part, str)]
-    return named[-1] if named else "scale" if target in ("*", "/") else "value"
-
-
-def kind_of_name(name: str, column: Column) -> str:
-    """Which columns may be computed from each other."""
-    if name in CHANNELS or name.endswith("channels"):
-        return "channels"
-    if name in SPATIAL:
-        return "spatial"
-    return type(next(value for value in column if value is not MISSING)).__name__
-
-
-def priority(hole: Hole) -> tuple[int, int, float]:
-    """Channels first, small ones before large ones; then kernel, stride and padding; then the rest.
-
-    What every instance has comes before what some lack: they take any value there.
-    """
-    missing = hole.column.count(MISSING)
-    if hole.kind == "channels":
-        return 0, missing, sum(value for value in hole.column if type(value) is int)
-    if hole.name in SPATIAL:
-        return 1, missing, SPATIAL.index(hole.name)
-    return 2, missing, 0
 
 
 def code_texts(block: Block) -> Iterator[str]:

@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterable
 
 from k2t.program import Block, Module, Op
 from k2t.recover.align import Template, merge, template_of
-from k2t.recover.classes import Group
 from k2t.recover.forms import Segment
+from k2t.recover.instances import Group
 from k2t.recover.split import Splitter, heavy
 
 OVERHEAD = 8  # lines of a class that hold no layer

@@ -7,8 +7,8 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from k2t.program import Block, Module, Op, Value, values
 from k2t.recover.align import template_of
-from k2t.recover.classes import Group
 from k2t.recover.forms import Segment
+from k2t.recover.instances import Group
 from k2t.recover.naming import common_prefix
 
 

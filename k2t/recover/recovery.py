@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from k2t.lower.names import RESERVED, Namespace, identifier
 from k2t.program import Block, Module, Op, Parameter, Value
-from k2t.recover.classes import ClassBuilder, Instance
+from k2t.recover.classes import ClassBuilder
 from k2t.recover.groups import choose
+from k2t.recover.instances import Instance
 from k2t.recover.nested import alike, group_of, turn
 from k2t.recover.split import Splitter
 from k2t.recover.stages import container
@@ -39,17 +40,17 @@ class Recovery:
 
     Attributes:
         seats: block of the model -> the places of the classes in it.
-        before: what the modules were called.
+        renamed: modules of the model, with the name that each does not have now.
     """
 
     classes: list[Block]
     seats: dict[Block, list[Seat]]
-    before: list[tuple[Module | Parameter, str]] = field(default_factory=list)
+    renamed: dict[Module | Parameter, str] = field(default_factory=dict)
 
-    def revert(self) -> None:
-        """Give the modules of the model their names back."""
-        for item, name in reversed(self.before):
-            item.name = name
+    def swap_names(self) -> None:
+        """Give the modules of the model their old names, or the new ones again."""
+        for item, other in self.renamed.items():
+            self.renamed[item], item.name = item.name, other
 
 
 def as_they_are(blocks: Sequence[Block]) -> Recovery:
@@ -112,7 +113,7 @@ class Recoverer:
 
     def rename(self, item: Module | Parameter, name: str) -> None:
         """Name a module of the model."""
-        self.found.before.append((item, item.name))
+        self.found.renamed.setdefault(item, item.name)
         item.name = name
 
     def block(self, block: Block) -> None:

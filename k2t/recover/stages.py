@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from k2t.program import Argument, Block, Module
-from k2t.recover.classes import Instance
 from k2t.recover.express import MISSING, Column, Scope, constant, fits, text_of
+from k2t.recover.instances import Instance
 
 CARRIED = "in_channels"
 INDENT = "    "
