@@ -70,7 +70,7 @@ def test_convert_writes_two_files_and_says_what_is_in_them(capsys: Capture) -> N
     code, out, err = run(capsys, "convert", CNN, "-o", "net.py", "--no-verify")
     assert (code, err) == (0, "")
     assert sorted(os.listdir()) == ["net.py", "net.safetensors"]
-    assert "net.py: ShapesCnn, 16 layers, 5,804 parameters, from Keras 3" in out
+    assert "net.py: ShapesCNN, 16 layers, 5,804 parameters, from Keras 3" in out
     assert "image  float32 (N, 1, 28, 28), in Keras (N, 28, 28, 1)" in out
 
 
@@ -137,7 +137,6 @@ def test_only_a_named_output_replaces_what_somebody_wrote(capsys: Capture) -> No
         ([CNN, "-o", "folder.py"], "is a directory"),
         ([CNN, "--layout", "other"], "'other' is not one of"),
         ([CNN, "--no-such-option"], "No such option"),
-        ([CNN, "--fold-bn"], "--fold-bn: not implemented yet"),
         ([CNN, "--arg", "classes=10"], "--arg: not implemented yet"),
         ([], "Missing argument 'SOURCE'"),
     ],
@@ -235,7 +234,7 @@ def test_verify_compares_with_the_source_and_with_a_recording(capsys: Capture) -
     code, out, _ = run(capsys, "verify", "net.py", "reference.safetensors", "--report", "report.html")
     assert code == 0
     assert "block2_conv" in out
-    assert "ShapesCnn" in Path("net.py").read_text("utf-8")
+    assert "ShapesCNN" in Path("net.py").read_text("utf-8")
     assert "block2_conv" in Path("report.html").read_text("utf-8")
     change_weights("net.safetensors", "block2_conv.weight")
     code, out, _ = run(capsys, "verify", "net.py", "reference.safetensors", "--json", "--dtype", "float64")

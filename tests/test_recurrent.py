@@ -303,7 +303,7 @@ def test_dropout_acts_in_training_alone(name: str, keras: Any, float64: None, tm
 
 def test_dropout_of_the_input_is_the_same_at_every_step(keras: Any, float64: None, tmp_path: Path) -> None:
     net, _ = converted(keras.Sequential([keras.Input(STEPS), keras.layers.LSTM(4, dropout=0.5)]), tmp_path, ".keras")
-    kept = net.train().lstm_dropout(torch.ones(8, *STEPS))
+    kept = net.train().dropout(torch.ones(8, *STEPS))
     assert torch.equal(kept, kept[:, :1].expand_as(kept))
     assert set(kept.unique().tolist()) == {0.0, 2.0}
 

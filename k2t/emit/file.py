@@ -17,6 +17,7 @@ from k2t.emit.forward import input_arguments
 from k2t.emit.initial import init_weights
 from k2t.emit.syntax import docstring, render
 from k2t.errors import K2TError
+from k2t.lower.names import is_automatic
 from k2t.program import Block, Code, Module, Op, Value, leaves, values
 
 LINE_LENGTH = 100
@@ -106,7 +107,24 @@ def summary(block: Block) -> str:
     if len(shapes) > 1:
         shapes = [f"{name} {shape}" for name, shape in zip(input_arguments(block), shapes, strict=True)]
     results = [shape_text(block, value) for value in values(block.outputs)]
-    return f"{', '.join(shapes)} -> {', '.join(results)}."
+    if len(results) > 1:
+        results = [f"{name} {shape}".strip() for name, shape in zip(output_labels(block), results, strict=True)]
+    line = f"{', '.join(shapes)} -> {', '.join(results)}."
+    if len(line) + len('    """"""') <= LINE_LENGTH:
+        return line
+    parts = {"Inputs": shapes, "Outputs": results}
+    lines = [f"{len(shapes)} input(s) -> {len(results)} output(s).", ""]
+    for title, items in parts.items():
+        lines += [f"    {title}:", *(f"        {item}" for item in items)]
+    return "\n".join([*lines, "    "])
+
+
+def output_labels(block: Block) -> list[str]:
+    """The key of each output, or the name that a person gave its layer."""
+    if isinstance(block.outputs, dict):
+        return list(block.outputs)
+    names = [value.layer.partition("#")[0] for value in values(block.outputs)]
+    return ["" if is_automatic(name) else name for name in names]
 
 
 def shape_text(block: Block, value: Value) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 
 from k2t.emit import syntax
-from k2t.lower.names import Namespace, identifier
+from k2t.lower.names import Namespace, identifier, is_automatic
 from k2t.program import Block, Branch, Code, Device, Module, Op, Parameter, Size, Value, leaves, values
 
 # A value used this many operations later gets a name of its own, others are called like this.
@@ -19,6 +19,8 @@ SHORT = ("x", "y", "z")
 OWN_NAMES = {"bool": ("mask",), "string": ("words",)}
 WIDTH = 76
 DEPTH = 3
+REDUCTIONS = (".mean", ".amax", ".sum")
+OPERATORS = {*syntax.UNARY, *syntax.BINARY, *syntax.COMPARE, "[]"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Forward:
         self.last = {value: number for number, op in enumerate(ops) for value in values((op.args, op.kwargs))}
         self.last |= dict.fromkeys(values(results), len(ops))
         self.names: dict[Value, str] = {}
-        self.forced: dict[Value, str] = {}
+        self.forced = self.output_names(results)
         self.pending: dict[Value, Pending] = {}
         arguments = input_arguments(block)
         self.names.update(zip(block.inputs, arguments, strict=True))
@@ -67,6 +69,21 @@ class Forward:
         tensors = [name for value, name in zip(block.inputs, arguments, strict=True) if value.dtype != "string"]
         self.common = dict.fromkeys((*SHORT, *tensors))
         self.namespace = Namespace({*globals_of(block), *SHORT, *arguments})
+
+    def output_names(self, results: Any) -> dict[Value, str]:
+        """Several outputs are named: by their keys, or after layers that a person named."""
+        outputs = list(dict.fromkeys(values(results)))
+        if len(outputs) < 2:
+            return {}
+        keys = dict(zip(results.values(), results, strict=True)) if isinstance(results, dict) else {}
+        wishes = {value: keys.get(value) or value.layer.partition("#")[0] for value in outputs}
+        taken = Namespace({*globals_of(self.block), *input_arguments(self.block), *SHORT})
+        inputs = set(self.block.inputs)
+        return {
+            value: taken.claim(identifier(wish))
+            for value, wish in wishes.items()
+            if value not in inputs and not is_automatic(wish)
+        }
 
     def write(self) -> list[Line]:
         """All statements, without the return."""
@@ -102,6 +119,8 @@ class Forward:
             return False
         following = self.ops[number + 1]
         first = next(values((following.args, following.kwargs)), None)
+        if following.target in REDUCTIONS and not self.fits_inline(number + 1, following.outputs):
+            return first is output and self.ops[number].target not in OPERATORS
         in_order = first is output or self.ops[number].target == "[]"
         return in_order and any(arg is output for arg in following.args) and reads_well(self.ops[number], following)
 
@@ -154,9 +173,14 @@ class Forward:
         usual = (*ends, *SHORT) if len(ends) == 1 else (*SHORT, *ends)
         wishes = OWN_NAMES.get(value.dtype) or (() if far else usual)
         name = next((wish for wish in wishes if self.until.get(wish, -1) <= number), None)
-        name = name or self.namespace.claim(identifier(value.layer.partition("#")[0], "skip"))
+        name = name or self.long_name(value)
         self.until[name] = self.last[value]
         return name
+
+    def long_name(self, value: Value) -> str:
+        """A variable for what is read much later: its layer, if a person named it."""
+        layer = value.layer.partition("#")[0]
+        return self.namespace.numbered("skip") if is_automatic(layer) else self.namespace.claim(identifier(layer))
 
     def value(self, value: Value) -> cst.BaseExpression:
         """A tensor where it is read."""

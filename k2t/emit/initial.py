@@ -162,9 +162,14 @@ def optional_bias(names: Sequence[str], starts: Iterable[Start]) -> bool:
 
 def recurrent_body(roles: Iterable[tuple[str, Statements]]) -> list[str]:
     """The statements of a branch for a recurrent layer of one direction or two."""
+    alike: dict[Statements, list[str]] = defaultdict(list)
+    for role, found in roles:
+        alike[found].append(role)
     lines = ["for name, parameter in module.named_parameters():"]
-    for number, (role, found) in enumerate(roles):
-        lines.append(f'    {"el" if number else ""}if name.startswith("{role}"):')
+    for number, (found, names) in enumerate(alike.items()):
+        prefixes = names[0] if len(names) == 1 else tuple(names)
+        last = number and number == len(alike) - 1
+        lines.append("    else:" if last else f"    {'el' if number else ''}if name.startswith({prefixes!r}):")
         lines += [f"        {line.format('parameter')}" for line in found]
     return lines
 

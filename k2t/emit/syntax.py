@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -129,7 +130,7 @@ def number(value: int | float) -> cst.BaseExpression:
         return cst.Integer(str(int(value)))
     if not math.isfinite(value):
         return call(cst.Name("float"), [cst.SimpleString(f'"{value}"')], {})
-    return cst.Float(repr(float(value)))
+    return cst.Float(re.sub(r"e-0(?=\d)", "e-", repr(float(value))))
 
 
 def quoted(text: str) -> str:

@@ -47,7 +47,7 @@ def draw(initializer: Initializer, variable: Variable, weight: Weight) -> Statem
         return fill(values[0])
     if initializer.kind == "forget_gate":
         base = draw(values[0], variable, weight)
-        return base and (*base, "nn.init.ones_({}.chunk(4)[1])")
+        return base and (*base, "nn.init.ones_({}.chunk(4)[1])  # the forget gate")
     if initializer.kind == "uniform":
         return (f"nn.init.uniform_({{}}, {number(values[0])}, {number(values[1])})",)
     if initializer.kind == "normal":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
+from itertools import count
 
 from k2t.program import Block, Module, Parameter
 
@@ -22,6 +24,56 @@ state_dict to to_empty train training type xpu zero_grad reset_states init_weigh
 RESERVED = frozenset(MODULE_ATTRIBUTES.split())
 # Names that Keras gives to models that have none.
 AUTOMATIC = re.compile(r"(sequential|model|functional)(_\d+)?")
+# Names that Keras makes up for layers: they say no more than the layer's kind.
+AUTOMATIC_LAYER = re.compile(
+    r"(conv(olution)?[123]d(_transpose)?|(depthwise|separable)_?conv(olution)?[123]d|conv_?lstm[123]d|einsum_dense|dense"
+    r"|(batch|layer|group|rms|unit|spectral)_?normalization(_v1)?|embedding|masking|lambda|activation|softmax"
+    r"|(leaky_|p_|thresholded_)?re_?lu|leakyrelu|prelu|elu|(spatial_?|gaussian_|alpha_)?dropout([123]d)?|gaussian_?noise"
+    r"|(global_?)?(average|max)_?pooling[123]d|(zero_?padding|cropping|up_?sampling)[123]d|flatten|reshape|permute"
+    r"|repeat_?vector|add|subtract|multiply|average|maximum|minimum|concatenate|merge|dot|multi_head_attention"
+    r"|(additive_)?attention|lstm|gru|simple_?rnn|rnn|bidirectional|time_?distributed|rescaling|resizing|normalization"
+    r"|random_[a-z]+|stochastic_depth|tf[._a-z]*|ops?[._a-z]*)([_.]\d+)?"
+)
+# What people call these then.
+SHORT = {
+    "nn.Conv1d": "conv",
+    "nn.Conv2d": "conv",
+    "nn.Conv3d": "conv",
+    "Conv1dSame": "conv",
+    "Conv2dSame": "conv",
+    "Conv3dSame": "conv",
+    "nn.ConvTranspose1d": "upconv",
+    "nn.ConvTranspose2d": "upconv",
+    "nn.ConvTranspose3d": "upconv",
+    "nn.BatchNorm1d": "bn",
+    "nn.BatchNorm2d": "bn",
+    "nn.BatchNorm3d": "bn",
+    "FrozenBatchNorm1d": "bn",
+    "FrozenBatchNorm2d": "bn",
+    "FrozenBatchNorm3d": "bn",
+    "nn.LayerNorm": "norm",
+    "nn.GroupNorm": "norm",
+    "nn.Linear": "fc",
+    "nn.Dropout": "dropout",
+    "LockedDropout": "dropout",
+    "nn.Embedding": "embedding",
+    "nn.MultiheadAttention": "attention",
+    "MultiHeadAttention": "attention",
+    "StochasticDepth": "drop_path",
+    "nn.PReLU": "prelu",
+    "nn.Upsample": "upsample",
+    **{f"nn.{kind}Pool{rank}d": "pool" for kind in ("Max", "Avg") for rank in (1, 2, 3)},
+    **{f"{kind}Pool{rank}dSame": "pool" for kind in ("Max", "Avg") for rank in (1, 2, 3)},
+}
+# How PyTorch code spells words of layer names, and people those of models.
+SPELLED = {"batchnorm": "bn", "batch_norm": "bn", "layernorm": "norm"}
+PROPER = """
+CNN DNN RNN LSTM GRU MLP GAN VAE VGG ViT UNet ResNet DenseNet MobileNet EfficientNet NASNet ConvNeXt Inception
+InceptionResNet AlexNet LeNet SqueezeNet
+"""
+KNOWN = {name.lower(): name for name in PROPER.split()}
+KNOWN_WORD = re.compile(rf"({'|'.join(KNOWN)})((?:[a-z]?\d+)?(?:v\d)?)")
+SIZES = re.compile(r"[_-]\d+\.\d+[_-]\d+$")
 
 
 def identifier(name: str, fallback: str = "layer") -> str:
@@ -41,10 +93,16 @@ def snake_case(name: str) -> str:
 
 
 def class_name(name: str, fallback: str = "Model") -> str:
-    """`my_model-2` -> `MyModel2`."""
-    words = re.split(r"[^0-9A-Za-z]+", identifier(name, fallback))
-    joined = "".join(word[:1].upper() + word[1:] for word in words if word)
+    """`my_model-2` -> `MyModel2`, `mobilenetv2_1.00_224` -> `MobileNetV2`."""
+    words = re.split(r"[^0-9A-Za-z]+", identifier(SIZES.sub("", name), fallback))
+    joined = "".join(proper(word) for word in words)
     return joined if joined and joined[0].isalpha() else fallback
+
+
+def proper(word: str) -> str:
+    """`resnet50v2` -> `ResNet50V2`; a word that is not known begins with a capital."""
+    match = KNOWN_WORD.fullmatch(word)
+    return KNOWN[match[1]] + match[2].upper() if match else word[:1].upper() + word[1:]
 
 
 class Namespace:
@@ -67,6 +125,10 @@ class Namespace:
             name = f"{wish.rstrip('_')}{self.separator}{self.counts[wish]}"
         self.taken.add(name)
         return name
+
+    def numbered(self, wish: str) -> str:
+        """`wish1`, or with the next free number."""
+        return self.claim(f"{wish}{next(n for n in count(1) if f'{wish}{n}' not in self.taken)}")
 
 
 def name_everything(main: Block, wish: str | None) -> list[Block]:
@@ -91,10 +153,44 @@ def collect(block: Block, blocks: list[Block]) -> None:
 
 
 def name_attributes(block: Block) -> None:
-    """Attributes are named after the Keras layers."""
-    names = Namespace(RESERVED)
+    """Attributes are named after the Keras layers, or after what they are where Keras made up the name."""
     items: list[Module | Parameter] = [*block.modules(), *block.parameters()]
-    for item in items:
-        kind = item.call if isinstance(item, Module) and isinstance(item.call, str) else "layer"
-        base = identifier(item.layer, snake_case(kind.rpartition(".")[2]))
-        item.name = names.claim(f"{base}_{item.role}" if item.role else base)
+    own = {item: own_name(item) for item in items}
+    names = Namespace(RESERVED)
+    for item, name in own.items():
+        if name is not None:
+            item.name = names.claim(name)
+    kinds = {item: kind_name(item) for item, name in own.items() if name is None}
+    counts = Counter(kinds.values())
+    for item, kind in kinds.items():
+        item.name = names.claim(kind) if counts[kind] == 1 else names.numbered(kind)
+
+
+def is_automatic(layer: str) -> bool:
+    """Whether Keras made the name of a layer up, or it has none."""
+    return not layer or AUTOMATIC_LAYER.fullmatch(layer.lower()) is not None
+
+
+def own_name(item: Module | Parameter) -> str | None:
+    """The name that a person gave the layer, as PyTorch code spells it; None if there is none."""
+    if is_automatic(item.layer):
+        return None
+    name = spelled(identifier(item.layer))
+    return f"{name}_{item.role}" if item.role else name
+
+
+def kind_name(item: Module | Parameter) -> str:
+    """What a layer without a name of its own is."""
+    if isinstance(item, Parameter):
+        return item.role or snake_case(AUTOMATIC_LAYER.sub(r"\1", item.layer))
+    call = item.call if isinstance(item.call, str) else item.call.name
+    kind = SHORT.get(call) or snake_case(call.rpartition(".")[2])
+    if kind in ("conv", item.role):  # `depthwise` and `pointwise` say it all
+        return item.role or kind
+    return f"{kind}_{item.role}" if item.role else kind
+
+
+def spelled(name: str) -> str:
+    """As attributes are spelled in PyTorch: lower case, usual abbreviations."""
+    words = [SPELLED.get(word, word) for word in name.split("_")]
+    return "_".join(words) if name.islower() else re.sub(r"_+", "_", snake_case("_".join(words)))

@@ -1,0 +1,64 @@
+"""Names of classes, attributes and variables, as people write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from parity import load_net
+
+import k2t
+from k2t.lower.names import class_name, is_automatic
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("vgg16", "VGG16"),
+        ("resnet50v2", "ResNet50V2"),
+        ("efficientnetb0", "EfficientNetB0"),
+        ("mobilenetv2_1.00_224", "MobileNetV2"),
+        ("NASNet", "NASNet"),
+        ("text_cnn", "TextCNN"),
+        ("unet_3", "UNet3"),
+        ("my-model 2", "MyModel2"),
+        ("lstmish", "Lstmish"),
+    ],
+)
+def test_classes_are_spelled_as_people_spell_them(name: str, written: str) -> None:
+    assert class_name(name) == written
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv2d_17", "batch_normalization_3", "leaky_re_lu", "tf.nn.relu_1", ""])
+def test_names_that_keras_made_up_are_known(name: str) -> None:
+    assert is_automatic(name)
+
+
+@pytest.mark.parametrize("name", ["conv3", "dense_block", "add_noise", "encoder", "lstm_encoder", "fc1"])
+def test_names_that_people_gave_are_kept(name: str) -> None:
+    assert not is_automatic(name)
+
+
+def test_layers_without_a_name_are_numbered_by_kind_and_outputs_are_named(keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+    x = keras.Input((8, 8, 3), name="image")
+    y = layers.BatchNormalization()(layers.Conv2D(4, 3)(x))
+    y = layers.SeparableConv2D(4, 3)(layers.Dropout(0.1)(y))
+    y = layers.Dense(5)(layers.Dense(6, name="My_Head")(layers.Flatten()(y)))
+    model = keras.Model(x, [layers.Dense(2, name="boxes")(y), layers.Dense(3, name="class")(y)])
+    model.save(tmp_path / "net.keras")
+    result = k2t.convert(tmp_path / "net.keras")
+    result.write(tmp_path / "net.py")
+    names = [name for name, _ in load_net(tmp_path / "net.py").load().named_children()]
+    assert names == ["conv", "bn", "dropout", "depthwise", "pointwise", "my_head", "fc", "boxes", "class_"]
+    assert '"""(N, 3, 8, 8) -> boxes (N, 2), class (N, 3)."""' in result.source
+    assert "return boxes, class_" in result.source
+
+
+def test_many_inputs_do_not_make_a_long_line(keras: Any, tmp_path: Path) -> None:
+    inputs = [keras.Input((number + 2,), name=f"measurement_of_sensor_{number}") for number in range(6)]
+    keras.Model(inputs, keras.layers.Concatenate()(inputs)).save(tmp_path / "net.keras")
+    source = k2t.convert(tmp_path / "net.keras").source
+    assert max(map(len, source.splitlines())) <= 100
+    assert "        measurement_of_sensor_5 (N, 7)\n" in source
