@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from k2t.code.arguments import as_list
 from k2t.code.graphs import tensors
-from k2t.code.models import as_list
 from k2t.code.objects import Broken, Custom, Given, Made, Net, Partial, Tensor, Thing
 from k2t.code.script import Script
 from k2t.errors import ReadError, UnsupportedError, UntranslatableError
@@ -19,6 +21,8 @@ from k2t.rules.custom.objects import CustomClass, Method
 from k2t.rules.tracing.names import Closure, Unknown
 
 MAKERS = ("Model", "Sequential", "Functional")
+# Methods that take data.
+FITTED = frozenset({"fit", "evaluate", "predict", "train_on_batch", "predict_on_batch"})
 START = ast.Pass(lineno=1, col_offset=0)
 
 
@@ -178,7 +182,7 @@ def called(script: Script, value: Any, name: str, shapes: Sequence[Shape]) -> An
         arguments = wanted(script, value)
         free = [key for key, item in arguments.items() if isinstance(item, Unknown)]
         for key, shape in zip(free, shapes, strict=False):
-            arguments[key] = script.given_tensor(key, shape)
+            arguments[key] = tuple(shape[1:]) if "shape" in key else script.given_tensor(key, shape)
         result = script.run(value, [], arguments)
         return result
     if isinstance(value, CustomClass):
@@ -208,7 +212,7 @@ def finished(script: Script, value: Any, name: str, shapes: Sequence[Shape]) -> 
     if isinstance(value, Net):
         if value.problems:
             raise UnsupportedError(value.problems)
-        if not script.built(START, value, shapes[0] if shapes else None):
+        if not script.built(START, value, shapes[0] if shapes else data_shape(script, name)):
             raise ReadError(
                 f"{where}: the code does not hold the shape of its input; give it with --input-shape (None,...)"
             )
@@ -221,6 +225,9 @@ def finished(script: Script, value: Any, name: str, shapes: Sequence[Shape]) -> 
 def joined(script: Script, values: Any, where: str) -> Any:
     """Several models over the same inputs as one; tensors as the outputs of one."""
     models = [item for item in values if isinstance(item, Net)]
+    broken = [item for item in values if isinstance(item, Broken)]
+    if broken and not models:
+        raise UnsupportedError([problem for item in broken for problem in item.problems])
     found = [item for item in values if isinstance(item, Tensor)]
     if len(models) == 1:
         return models[0]
@@ -268,6 +275,8 @@ def held(thing: Thing, where: str) -> Any:
 def wrapped(script: Script, made: Made, where: str, shapes: Sequence[Shape]) -> Net:
     """A layer, or a model with a `call` of its own, on inputs of known shape."""
     found = list(shapes) or ([made.given_shape] if made.given_shape else []) or seen_shapes(made)
+    if not found and (fitted := data_shape(script, where.rpartition(":")[2])) is not None:
+        found = [fitted]
     if not found:
         raise ReadError(
             f"{where}: the code does not hold the shape of its input; give it with --input-shape (None,...)"
@@ -285,6 +294,22 @@ def wrapped(script: Script, made: Made, where: str, shapes: Sequence[Shape]) -> 
     if isinstance(net, Broken):
         raise UnsupportedError(net.problems)
     return net  # type: ignore[no-any-return]
+
+
+def data_shape(script: Script, name: str) -> Shape | None:
+    """The shape of the data that the script fits a variable's model to; the batch is open."""
+    for node in ast.walk(script.main.tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in FITTED):
+            continue
+        if isinstance(node.func.value, ast.Name) and node.func.value.id == name:
+            given = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "x")]
+            try:
+                data = script.evaluate(given[0]) if given else None
+            except (UntranslatableError, LookupError, TypeError, ValueError):
+                continue
+            if isinstance(data, np.ndarray):
+                return (None, *data.shape[1:])
+    return None
 
 
 def input_dtype(made: Made) -> str:

@@ -7,8 +7,10 @@ import builtins
 import functools
 from typing import Any
 
+from k2t.code.arguments import as_list
+from k2t.code.data import is_blank, zeros
 from k2t.code.graphs import is_function, ordered
-from k2t.code.models import SILENT, Models, as_list
+from k2t.code.models import SILENT, Models
 from k2t.code.objects import Configured, Custom, Made, Net, Parser, Partial, PendingWeight, Tensor, Thing
 from k2t.errors import UntranslatableError
 from k2t.graph import map_structure
@@ -147,6 +149,8 @@ class Members(Models):
             )
         if isinstance(subject, Tensor):
             return self.tensor_method(subject, name, args, kwargs)
+        if name == "astype" and is_blank(subject):
+            return zeros(subject.shape, args[0] if isinstance(args[0], str) else "float32")
         if name == "__setattr__" and isinstance(subject, Thing | Custom):
             subject.attributes[args[0]] = args[1]
             return None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from k2t.code.arguments import as_list, has_unknown, module_named, shape_of, skipped
 from k2t.code.custom import Followed, as_option, layer_named, rule_of
+from k2t.code.data import blank_of, is_blank, zeros
 from k2t.code.graphs import graph_of, is_function, tensors
 from k2t.code.layers import input_shape, options_of
 from k2t.code.objects import (
@@ -33,7 +34,7 @@ from k2t.rules.builder import Builder, apply_layer
 from k2t.rules.custom.objects import CustomClass, Method
 from k2t.rules.parts import Parts
 from k2t.rules.tracing.interpreter import Interpreter
-from k2t.rules.tracing.names import Closure, Library, Unknown, library_path
+from k2t.rules.tracing.names import Closure, Library, Unknown, UnknownError
 
 # Methods of models and layers that compute nothing of the network.
 SILENT = frozenset(
@@ -143,11 +144,13 @@ class Models(Interpreter):
         if whole is None:
             if shape is None:
                 raise UntranslatableError("an Input without a shape")
+            if isinstance(shape, Unknown):
+                raise UnknownError(f"the shape of an Input: {shape}", shape)
             sizes = (shape,) if isinstance(shape, int) else tuple(shape)
             batch = kwargs.get("batch_size", args[1] if len(args) > 1 and isinstance(args[1], int) else None)
             whole = (batch, *sizes)
         if unknown := next((size for size in whole if isinstance(size, Unknown)), None):
-            raise UntranslatableError(f"the shape of an Input: {unknown}")
+            raise UnknownError(f"the shape of an Input: {unknown}", unknown)
         name = kwargs.get("name") or self.auto_name("input")
         dtype = kwargs.get("dtype") or "float32"
         return self.given_tensor(str(name), tuple(size if size is None else int(size) for size in whole), str(dtype))
@@ -262,6 +265,9 @@ class Models(Interpreter):
         for key in ("inputs", "x", "input"):
             if key in kwargs and not args:
                 args = [kwargs.pop(key)]
+        if isinstance(made, Custom) and not args and (method := made.kind.find("call")) is not None:
+            first = [item.arg for item in method[1].args.args][1:2]
+            args = [kwargs.pop(name) for name in first if name in kwargs]
         self.calls += not is_function(made)
         broken = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, Unknown)]
         problems = [one for item in broken if isinstance(item, Broken) for one in item.problems]
@@ -339,6 +345,12 @@ class Models(Interpreter):
             raise UntranslatableError(f"an argument that is no data ({type(leaf).__name__})")
         return leaf
 
+    def binary(self, node: ast.AST, kind: type[ast.AST], left: Any, right: Any) -> Any:
+        """An operator; of data that is blank, on one number."""
+        if is_blank(left) and not isinstance(right, np.ndarray | Tensor):
+            return zeros(left.shape, np.asarray(super().binary(node, kind, blank_of(left), right)).dtype)
+        return super().binary(node, kind, left, right)
+
     def operation(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """An operation of keras.ops; of constants it is computed where that is possible."""
         if not any(isinstance(leaf, Tensor) for leaf in leaves((args, kwargs))):
@@ -363,34 +375,3 @@ class Models(Interpreter):
         name = path.rpartition(".")[2]
         made = Made(Layer(self.auto_name(name), "Function", {"function": path}), self.serial())
         return self.record(made, tuple(args), kwargs)
-
-
-def skipped(unknown: Unknown, kwargs: Mapping[str, Any]) -> bool:
-    """Whether an unknown value is one that says nothing about what a layer computes."""
-    silent = ("name", "weights", "seed", "kernel_regularizer", "bias_regularizer", "trainable")
-    hidden = [key for key, item in kwargs.items() if any(leaf is unknown for leaf in leaves(item))]
-    return bool(hidden) and all(
-        key in silent or key.endswith(("_initializer", "_regularizer", "_constraint")) for key in hidden
-    )
-
-
-def has_unknown(item: Any) -> bool:
-    """Whether something inside is not known."""
-    return any(isinstance(leaf, Unknown) for leaf in leaves(item))
-
-
-def as_list(item: Any) -> list[Any]:
-    """A list of one or several."""
-    return list(item) if isinstance(item, list | tuple) else [item]
-
-
-def shape_of(args: list[Any]) -> Shape | None:
-    """The shape of the first tensor that a model is called with; its batch is open."""
-    first = next((leaf for leaf in leaves(args) if isinstance(leaf, Tensor)), None)
-    return (None, *first.value.shape[1:]) if first is not None and isinstance(first.value, Value) else None
-
-
-def module_named(value: Any) -> Any:
-    """A value that the user gives; the name of a module of Keras stands for the module."""
-    found = isinstance(value, str) and re.fullmatch(r"(tf\.|tensorflow\.)?keras(\.\w+)?|tf_keras(\.\w+)?", value)
-    return Library(library_path(value)) if found else value

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
+from k2t.graph import Layer
+from k2t.rules.base import RULES
 from k2t.rules.builder import Builder
+from k2t.rules.custom.constructors import SPATIAL
 from k2t.rules.custom.objects import Activation, Chain, CustomClass, Inner, Instance, Method, Sublayer, Super
 from k2t.rules.tracing.interpreter import Interpreter
 from k2t.rules.tracing.names import Bound, Closure, Library
@@ -80,6 +84,8 @@ class Attributes(Interpreter):
         for kind in instance.kind.lineage():
             if name in kind.attributes:
                 return kind.attributes[name]
+        if instance.base is not None and name in (options := base_options(instance.base.layer)):
+            return options[name]
         known = {
             "name": instance.layer.name,
             "dtype": instance.layer.dtype,
@@ -110,6 +116,14 @@ class Attributes(Interpreter):
             return self.run(method.function, [method.instance, *args], kwargs)
         finally:
             self.frames.pop()
+
+
+def base_options(layer: Layer) -> dict[str, Any]:
+    """The options of a layer of Keras, those included that are not given."""
+    known = {**RULES[layer.kind].options, **layer.options}
+    rank = re.search(r"([123])D", layer.kind)
+    numbers = {key: value for key, value in known.items() if rank and key in SPATIAL and isinstance(value, int)}
+    return {**known, **{key: (value,) * int(rank[1]) for key, value in numbers.items() if rank}}
 
 
 def freeze(inner: Inner, trainable: bool) -> None:

@@ -13,8 +13,8 @@ from k2t.errors import UntranslatableError
 from k2t.graph import map_structure
 from k2t.program import Parameter, Size, Value, leaves
 from k2t.rules.tracing.constants import BUILTINS, builtin, compute, method
-from k2t.rules.tracing.expressions import Expressions, unknown_of
-from k2t.rules.tracing.names import Bound, Closure, Library, LocatedError, Returned, Scope, Unknown
+from k2t.rules.tracing.expressions import Expressions
+from k2t.rules.tracing.names import Bound, Closure, Library, LocatedError, Returned, Scope, Unknown, unknown_of
 
 # Python's functions of tensors, as operations.
 TENSOR_FUNCTIONS = {"abs": "abs", "pow": "power", "min": "minimum", "max": "maximum"}

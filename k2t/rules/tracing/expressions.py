@@ -30,16 +30,12 @@ from k2t.rules.tracing.names import (
     Unknown,
     UnknownError,
     library_path,
+    unknown_of,
 )
 
 # What is taken apart as it is.
 VIEWS: tuple[type[Any], ...] = (type({}.keys()), type({}.values()), type({}.items()))
 ITERABLE: tuple[type[Any], ...] = (list, tuple, dict, set, str, range, zip, enumerate, reversed, *VIEWS)
-
-
-def unknown_of(*items: Any) -> Unknown | None:
-    """The first of several values that is not known."""
-    return next((item for item in items if isinstance(item, Unknown)), None)
 
 
 class Expressions:
@@ -198,7 +194,9 @@ class Expressions:
             if unknown := unknown_of(left, right):
                 return unknown
             if type(kind) in IDENTITY:
-                result = result and IDENTITY[type(kind)](left, right)
+                same = isinstance(left, Library) and isinstance(right, Library) and isinstance(kind, ast.Is | ast.IsNot)
+                found = (left == right) == isinstance(kind, ast.Is) if same else IDENTITY[type(kind)](left, right)
+                result = result and found
             else:
                 one = self.binary(node, type(kind), left, right)
                 result = one if result is True else self.binary(node, ast.BitAnd, result, one)

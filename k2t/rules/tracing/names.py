@@ -57,7 +57,11 @@ METHODS: dict[type[Any], frozenset[str]] = {
     dict: frozenset({"copy", "get", "items", "keys", "pop", "setdefault", "update", "values"}),
     set: frozenset({"add", "copy", "difference", "discard", "intersection", "issubset", "remove", "union", "update"}),
     str: TEXT_METHODS,
-    np.ndarray: frozenset({"astype", "copy", "flatten", "max", "mean", "min", "reshape", "sum", "tolist", "transpose"}),
+    np.ndarray: frozenset(
+        {"all", "any", "argmax", "argmin", "astype", "clip", "copy", "cumsum", "dot", "flatten", "item", "max", "mean"}
+        | {"min", "prod", "ravel", "repeat", "reshape", "round", "squeeze", "std", "sum", "swapaxes", "tolist"}
+        | {"transpose", "var"}
+    ),
     np.generic: frozenset({"astype", "item"}),
 }
 ARRAY_ATTRIBUTES = frozenset({"T", "dtype", "ndim", "shape", "size"})
@@ -115,6 +119,11 @@ class Unknown:
         where = f" at {self.place}" if self.place else ""
         hint = f"; give it with --arg {self.name}=VALUE" if self.name else ""
         return f"the code does not hold the value of `{what}`{where}{why}{hint}"
+
+
+def unknown_of(*items: Any) -> Unknown | None:
+    """The first of several values that is not known."""
+    return next((item for item in items if isinstance(item, Unknown)), None)
 
 
 class Scope(ChainMap[str, Any]):
