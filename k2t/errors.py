@@ -44,12 +44,13 @@ class UnsupportedError(K2TError):
 
     Attributes:
         problems: every layer concerned, in the order of the model.
+        note: a last line of the message, or "".
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], note: str = "") -> None:
         self.problems = tuple(problems)
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"cannot convert {len(self.problems)} layer(s):\n{lines}")
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"cannot convert {len(self.problems)} layer(s):{lines}" + (f"\n{note}" if note else ""))
 
 
 class UntranslatableError(K2TError):

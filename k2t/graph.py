@@ -161,6 +161,7 @@ class Source:
         sha256: of the file's bytes, called when it is needed.
         surplus: arrays that belong to no layer of the model.
         has_weights: code alone has none.
+        layer_calls: of code, how many calls of layers there are.
         code: of a live model, the Python source of the user's own classes and functions in it.
     """
 
@@ -172,6 +173,7 @@ class Source:
     surplus: tuple[str, ...] = ()
     has_weights: bool = True
     code: str = ""
+    layer_calls: int = 0
 
 
 def refs(structure: Any) -> Iterator[Ref]:

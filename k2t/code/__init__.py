@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from k2t.code.entry import chosen, model_of
+from k2t.code.entry import chosen, model_of, title
 from k2t.code.graphs import is_function, locate, ordered
 from k2t.code.layers import era_of_code
 from k2t.code.modules import parse
 from k2t.code.objects import Custom, Made, Net
 from k2t.code.script import Script
-from k2t.errors import ReadError
+from k2t.errors import ReadError, UnsupportedError
 from k2t.graph import Shape, Source
 from k2t.read import read_weights
 from k2t.read.config import Model
@@ -74,7 +75,12 @@ def read_code(
     script.main = script.module(path)
     script.names = Scope(script.main)
     script.era = era_of_code(script.main.tree)
-    made = model_of(script, entry, input_shapes)
+    entry = entry or chosen(path, script.main.tree)
+    try:
+        made = model_of(script, entry, input_shapes)
+    except UnsupportedError as error:
+        done = f"translated {script.calls - script.failed} of {script.calls} layer calls"
+        raise UnsupportedError(error.problems, done) from error
     if unused := sorted(script.given.keys() - script.used):
         raise ReadError(f"{source}: nothing is named {', '.join(unused)}")
     net = made if isinstance(made, Net) else None
@@ -85,6 +91,8 @@ def read_code(
     if len(layers) == 1 and isinstance(layers[0], Custom) and layers[0].kind.library_base() == "Model":
         layers[0].layer.path = ""  # the model itself
     graph = script.graph(net)
+    if not net.named:
+        graph = replace(graph, name=title(entry, path))
     if weights is not None:
         read_weights(weights, Model(graph, tuple(one.layer for one in layers), {}), script.era)
     version = ".".join(map(str, script.era.version))
@@ -95,6 +103,7 @@ def read_code(
         script.era.backend,
         functools.cache(lambda: sha256(script)),
         has_weights=weights is not None,
+        layer_calls=script.calls,
     )
 
 

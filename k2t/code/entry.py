@@ -21,6 +21,40 @@ from k2t.rules.custom.objects import CustomClass, Method
 from k2t.rules.tracing.names import Closure, Unknown
 
 MAKERS = ("Model", "Sequential", "Functional")
+# Words of names that do not tell what a model is.
+EMPTY_WORDS = frozenset(
+    {
+        "build",
+        "make",
+        "create",
+        "get",
+        "define",
+        "construct",
+        "init",
+        "new",
+        "model",
+        "models",
+        "net",
+        "network",
+        "main",
+    }
+    | {
+        "train",
+        "the",
+        "my",
+        "a",
+        "function",
+        "fn",
+        "nn",
+        "keras",
+        "demo",
+        "example",
+        "test",
+        "setup",
+        "load",
+        "baseline",
+    }
+)
 # Methods that take data.
 FITTED = frozenset({"fit", "evaluate", "predict", "train_on_batch", "predict_on_batch"})
 START = ast.Pass(lineno=1, col_offset=0)
@@ -33,7 +67,7 @@ def model_of(script: Script, entry: str, shapes: Sequence[Shape]) -> Net | Made:
         ReadError: there is no such name, several models could be meant, or a value is missing.
         UnsupportedError: parts of it have no translation.
     """
-    name, index = split(entry or chosen(script.base, script.main.tree))
+    name, index = split(entry)
     try:
         value = called(script, resolve(script, name), name, shapes)
     except UntranslatableError as error:
@@ -41,6 +75,15 @@ def model_of(script: Script, entry: str, shapes: Sequence[Shape]) -> Net | Made:
     if index is not None and isinstance(value, list | tuple):
         value = value[index]
     return finished(script, value, name, shapes)
+
+
+def title(entry: str, path: Path) -> str:
+    """A name for a model that has none: after its builder, its variable, or the file; `net` if these say nothing."""
+    for name in (entry.rpartition(".")[2].partition("[")[0], path.stem):
+        words = [word for word in re.split(r"[_\W]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)) if word]
+        if len(kept := [word for word in words if word.lower() not in EMPTY_WORDS]) > 0:
+            return "_".join(kept)
+    return "net"
 
 
 def split(entry: str) -> tuple[str, int | None]:

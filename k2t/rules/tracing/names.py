@@ -114,7 +114,7 @@ class Unknown:
 
     def __str__(self) -> str:
         """What is not known, where, and what to do."""
-        what = f"{self.name} = {self.text}" if self.name else self.text
+        what = f"{self.name} = {self.text}" if self.name not in ("", self.text) else self.text
         why = f" ({self.reason})" if self.reason else ""
         where = f" at {self.place}" if self.place else ""
         hint = f"; give it with --arg {self.name}=VALUE" if self.name else ""
