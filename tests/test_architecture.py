@@ -73,6 +73,7 @@ WITHOUT_EXAMPLES = {
     "SimpleRNNCell": CELL,
     "StackedRNNCells": CELL,
     "Highway": LEGACY,
+    "RandomFourierFeatures": LEGACY,
     "RandomHeight": LEGACY,
     "RandomWidth": LEGACY,
     "LocallyConnected1D": LEGACY,

@@ -267,9 +267,11 @@ def test_layers_come_from_the_rules(capsys: Capture) -> None:
     from k2t.rules.base import REFUSED, RULES
 
     _, out, _ = run(capsys, "layers", "--json")
-    rows = {row["layer"]: row for row in json.loads(out)}
-    assert rows.keys() == RULES.keys() | REFUSED.keys()
-    assert rows["Conv2D"]["older"]["Keras 1"] == ["Convolution2D", "AtrousConvolution2D"]
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert {name for name, row in rows.items() if row["type"] == "layer"} >= RULES.keys() | REFUSED.keys()
+    assert rows["Conv2D"]["generations"]["Keras 1.2"] == ["AtrousConvolution2D", "Convolution2D"]
+    assert rows["JaxLayer"]["becomes"] is None
+    assert rows["einsum"]["generations"] == {"Keras 3.15": ["keras.ops.einsum"]}
     assert "Conv2D" in run(capsys, "layers")[1]
 
 

@@ -219,5 +219,9 @@ def concatenate(b: Builder, tensors: list[Value], axis: int) -> Value:
     return b.call("torch.cat", tensors, dim=Axis(axis), shape=shape, dtype=tensors[0].dtype)
 
 
+refuse(
+    "DenseFeatures",
+    "computes feature columns, which are functions of TensorFlow that no file holds; use the layers that replaced them",
+)
 for _kind in ("JaxLayer", "FlaxLayer", "TFSMLayer"):
     refuse(_kind, "wraps a program of another framework; rewrite that part in PyTorch and name it with --custom")

@@ -166,3 +166,16 @@ def merge(
     norm = b.call("torch.clamp", b.call("torch.sqrt", squares), min=EPSILON)
     cosine = b.call("/", dot(b, inputs, axes=dot_axes), norm)
     return b.call(".unsqueeze", cosine, 1, shape=(cosine.shape[0], 1, *cosine.shape[1:]), layout="keras")
+
+
+@rule("RandomFourierFeatures")
+def random_fourier_features(b: Builder, x: Value, *, output_dim: int, scale: float | None = None) -> Value:
+    """torch.cos of an nn.Linear with random weights, of the input divided by a scale."""
+    features = size(x, -1)
+    kernel = b.variable("unscaled_kernel", (features, output_dim), trainable=False)
+    bias = b.variable("bias", (output_dim,), trainable=False)
+    divisor = b.parameter("scale", b.variable("kernel_scale", (1,)))
+    weights: dict[str, Weight | None] = {"weight": b.weight(kernel, transform=np.transpose), "bias": b.weight(bias)}
+    module = b.module("nn.Linear", features, output_dim, weights=weights)
+    y = b.call(module, b.call("/", x, divisor, shape=x.shape), shape=(*x.shape[:-1], output_dim), layout="linear")
+    return b.call("torch.cos", y)

@@ -15,6 +15,7 @@ Config = dict[str, Any]
 
 KINDS = {
     "BatchNormalizationV1": "BatchNormalization",
+    "ConvRNN2D": "ConvLSTM2D",
     "BatchNormalizationV2": "BatchNormalization",
     "SyncBatchNormalization": "BatchNormalization",
     "CuDNNGRU": "GRU",
@@ -82,6 +83,8 @@ def from_keras_2(kind: str, config: Config, era: Era) -> tuple[str, Config]:
     """A layer of Keras 2 or tf.keras as Keras 3 would store it."""
     if kind in LEGACY:
         kind, config = from_keras_1(kind, config, era)
+    if kind == "ConvRNN2D":
+        kind, config = of_cell(config)
     config = {**config, **CUDNN.get(kind, {})}
     if kind == "SyncBatchNormalization":
         config["synchronized"] = True
@@ -96,6 +99,15 @@ def from_keras_2(kind: str, config: Config, era: Era) -> tuple[str, Config]:
     if kind == "BatchNormalization" and isinstance(axis, list | tuple) and len(axis) == 1:
         config["axis"] = axis[0]
     return kind, backend_values(kind, config, era)
+
+
+def of_cell(config: Config) -> tuple[str, Config]:
+    """A recurrent layer of images with its cell, of which there was one kind, as the layer that has this cell."""
+    cell = config.get("cell")
+    if not isinstance(cell, dict) or cell.get("class_name") != "ConvLSTM2DCell":
+        return "ConvRNN2D", config
+    outer = {key: value for key, value in config.items() if key != "cell"}
+    return "ConvLSTM2D", {**cell.get("config", {}), **outer}
 
 
 def drop_inert(kind: str, config: Config) -> None:
