@@ -15,7 +15,7 @@ from k2t.cli import main
 from k2t.sources import code_parts, given, written
 from k2t.verify.child import Request
 from k2t.verify.code import run_child
-from k2t.verify.script import Script, needed
+from k2t.verify.script import Script, needed, nested
 
 BUILDER = """
     from keras import layers, Model
@@ -121,6 +121,12 @@ def test_given_values_take_the_place_of_statements() -> None:
         size = classes * 2
     """
     assert kept(code, "size", classes=3) == ["size = classes * 2"]
+
+
+def test_attributes_of_data_are_given_alike() -> None:
+    found = nested({"x_train.shape": (60, 28), "self.size": 1, "depth": 2})
+    assert found["x_train"].shape == (60, 28)
+    assert found.keys() == {"x_train", "depth"}
 
 
 def test_a_name_that_is_not_there_is_named() -> None:

@@ -11,7 +11,7 @@ from k2t.errors import K2TError
 from k2t.graph import Shape
 from k2t.sources import value
 
-NAME = re.compile(r"(self\.)?[^\W\d]\w*")
+NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def arguments(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def install(keras: Any, version: str) -> None:
     sys.meta_path.insert(0, _Finder(keras, own))
     for name in [name for name in sys.modules if name in ROOTS or name.startswith(tuple(f"{root}." for root in ROOTS))]:
         del sys.modules[name]
+    keras.layers.Layer.name = property(lambda layer: layer._name, lambda layer, name: setattr(layer, "_name", name))
     for name in dir(tf.compat.v1):
         if not hasattr(tf, name):
             setattr(tf, name, getattr(tf.compat.v1, name))

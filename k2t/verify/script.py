@@ -152,6 +152,23 @@ def parameters(body: list[ast.stmt], name: str) -> set[str]:
     return {arg.arg for item in functions for arg in (*item.args.posonlyargs, *item.args.args, *item.args.kwonlyargs)}
 
 
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a module's names: `x_train.shape` makes an `x_train` that has a shape; `self` is none of them."""
+    found: dict[str, Any] = {}
+    for path, value in values.items():
+        name, *attributes = path.split(".")
+        if name == "self":
+            continue
+        if not attributes:
+            found[name] = value
+            continue
+        place = found.setdefault(name, types.SimpleNamespace())
+        for attribute in attributes[:-1]:
+            place = vars(place).setdefault(attribute, types.SimpleNamespace())
+        setattr(place, attributes[-1], value)
+    return found
+
+
 def _functions(body: list[ast.stmt]) -> set[str]:
     return {name for item in body if isinstance(item, DEFINITIONS) for name in bound(item)}
 
@@ -205,7 +222,7 @@ class Script:
         sys.modules[module.__name__] = module
         tree = ast.parse(text_of(self.path), str(self.path))
         body = unguarded(tree.body, root)
-        given = {name: value for name, value in args.items() if name not in parameters(body, root) and "." not in name}
+        given = nested({name: value for name, value in args.items() if name not in parameters(body, root)})
         tree.body = needed(body, root, given)
         vars(module).update(given)
         try:
@@ -237,6 +254,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     folder: Path
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if not isinstance(sys.modules.get(name.partition(".")[0], self), _Absent | _Finder):
+            return None
         frame: types.FrameType | None = sys._getframe(1)
         while frame is not None and "importlib" in frame.f_code.co_filename:
             frame = frame.f_back
