@@ -20,6 +20,10 @@ def main(run: Callable[[], int] = cli.main) -> int:
     if not child:
         if sys.platform == "linux":
             end_with_parent()
+            code = run()
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os._exit(code)  # to take the interpreter apart takes a tenth of the time
         return run()
 
     def forward(received: int, frame: FrameType | None) -> None:

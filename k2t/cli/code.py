@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from k2t.errors import K2TError
-from k2t.graph import Shape
 from k2t.sources import value
+
+if TYPE_CHECKING:
+    from k2t.graph import Shape
 
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 

@@ -16,7 +16,7 @@ import numpy as np
 from k2t.errors import ReadError
 from k2t.graph import Array, StoredArray
 from k2t.read.protobuf import Message, varint
-from k2t.read.raw import checked, raw, widened
+from k2t.read.raw import RawFile, checked, widened
 
 INDEX = ".index"
 MAGIC = bytes.fromhex("57fb808b247547db")
@@ -64,6 +64,7 @@ class Bundle:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
+        self._files: dict[str, RawFile] = {}
         table = Path(prefix + INDEX).read_bytes()
         self._entries = dict(_records(table, prefix + INDEX))
         if "" not in self._entries:
@@ -90,10 +91,16 @@ class Bundle:
         path, offset, size = self._place(entry, where)
         if size != math.prod(shape) * numpy_dtype.itemsize:
             raise ReadError(f"{where} has {size:,} bytes, too few or too many for {shape}; the file is damaged")
-        load: Callable[[], Array] = raw(path, offset, numpy_dtype, shape)
+        load = self._file(path).array(offset, numpy_dtype, shape)
         if entry.number(1) == BFLOAT16:
             return StoredArray(name, shape, np.dtype(np.float32), checked(lambda: widened(load()), where))
         return StoredArray(name, shape, numpy_dtype.newbyteorder("="), checked(load, where))
+
+    def _file(self, path: str) -> RawFile:
+        """A file of the tensors, opened once."""
+        if path not in self._files:
+            self._files[path] = RawFile(path)
+        return self._files[path]
 
     def nodes(self) -> list[Node]:
         """The objects that it was saved from; the first is the model.

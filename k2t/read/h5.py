@@ -16,7 +16,7 @@ import numpy as np
 
 from k2t.errors import ReadError
 from k2t.graph import Array, StoredArray
-from k2t.read.raw import checked, raw, widened
+from k2t.read.raw import RawFile, checked, widened
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 # An array may declare this much more than the file stores for it: deflate cannot expand more.
@@ -90,6 +90,7 @@ class Store:
                 self.root = h5py.File(source.open() if isinstance(source, Extent) else source, "r")
         except (OSError, RuntimeError, ValueError) as error:
             raise ReadError(f"{label}: truncated or damaged HDF5 file ({error}); copy it again") from error
+        self._raw = RawFile(self.extent.path) if self.extent else None
         self._fileno = h5py.h5o.get_info(self.root.id).fileno
 
     def close(self) -> None:
@@ -174,10 +175,10 @@ class Store:
         offset = dataset.get_offset()
         if dtype.kind == "V" and dtype.itemsize == 2:
             native, load = np.dtype(np.float32), partial(_bfloat16, dataset)
-        elif self.extent and offset is not None and size == stored and _is_plain(dataset, plist, dtype):
+        elif self.extent and self._raw and offset is not None and size == stored and _is_plain(dataset, plist, dtype):
             if offset + size > self.extent.size:
                 raise ReadError(f"{self.label}: the file ends within the array {path}; copy it again")
-            load = raw(self.extent.path, self.extent.start + offset, dtype, shape)
+            load = self._raw.array(self.extent.start + offset, dtype, shape)
         return StoredArray(path, shape, native, checked(load, where))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,30 @@ from k2t.errors import ReadError
 from k2t.graph import Array
 
 
-def raw(path: str, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Callable[[], Array]:
-    """Reads the array at `offset` without another library: a tenth of HDF5's time, and other threads may run."""
-    return partial(_read, path, offset, dtype, shape)
+class RawFile:
+    """A file whose arrays are read without another library, in a tenth of HDF5's time.
+
+    It stays open: with each call of the system a thread hands the interpreter to others, and gets it back late.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 open for as long as its arrays live
+        self._lock = Lock()
+
+    def array(self, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Callable[[], Array]:
+        """Reads the array at `offset`."""
+        return partial(self._read, offset, dtype, shape)
+
+    def _read(self, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        values = np.empty(shape, dtype)
+        rest = memoryview(values.reshape(-1).view(np.uint8))
+        with self._lock:
+            self._file.seek(offset)
+            while len(rest) and (count := self._file.readinto(rest)):
+                rest = rest[count:]
+        if len(rest):
+            raise OSError("the file has become shorter")
+        return values.astype(dtype.newbyteorder("="), copy=False)
 
 
 def checked(load: Callable[[], Array], where: str) -> Callable[[], Array]:
@@ -26,14 +47,6 @@ def checked(load: Callable[[], Array], where: str) -> Callable[[], Array]:
 def widened(halves: Array) -> Array:
     """bfloat16, the upper halves of float32 values, as float32."""
     return (halves.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-
-
-def _read(path: str, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    count = math.prod(shape)
-    values = np.fromfile(path, dtype, count, offset=offset)
-    if values.size != count:
-        raise OSError("the file has become shorter")
-    return values.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def _checked(load: Callable[[], Array], where: str) -> Array:
