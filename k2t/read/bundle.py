@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from k2t.errors import ReadError
-from k2t.graph import Array, StoredArray
+from k2t.graph import StoredArray
 from k2t.read.protobuf import Message, varint
 from k2t.read.raw import RawFile, checked, widened
 

@@ -32,7 +32,7 @@ class RawFile:
         rest = memoryview(values.reshape(-1).view(np.uint8))
         with self._lock:
             self._file.seek(offset)
-            while len(rest) and (count := self._file.readinto(rest)):
+            while rest and (count := self._file.readinto(rest)):
                 rest = rest[count:]
         if len(rest):
             raise OSError("the file has become shorter")
