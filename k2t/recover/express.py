@@ -90,7 +90,7 @@ class Scope:
         """The column as an expression of what is known, None where that needs a parameter more."""
         known = [value for value in column if value is not MISSING]
         if constant(column):
-            return text_of(known[0])
+            return text_of(known[0]) if known else "None"
         for named in self.names:
             if fits(column, named.column):
                 return named.name

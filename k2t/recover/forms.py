@@ -86,7 +86,9 @@ def kind_of(op: Op) -> Hashable:
 
 def module_kind(module: Module) -> Hashable:
     """The class, which options are given, the state, and what of it is trained."""
-    call = module.call if isinstance(module.call, str) else id(module.call)
+    if isinstance(module.call, Block):
+        return id(module.call)
+    call = module.call
     options = [name for name in module.kwargs if not (name in DEFAULTS and call in CONVOLUTIONS)]
     state = tuple((key, weight.buffer, weight.trainable) for key, weight in module.weights.items())
     return call, is_depthwise(module), len(module.args), tuple(options), tuple(map(type, module.args)), state

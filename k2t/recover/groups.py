@@ -13,6 +13,7 @@ from k2t.recover.split import Splitter, heavy
 
 OVERHEAD = 8  # lines of a class that hold no layer
 MOST_FORMS = 12
+SHORTEST = 3  # operations of a class
 
 
 def choose(splitter: Splitter) -> list[Group]:
@@ -53,7 +54,7 @@ def groups_of(segments: list[Segment]) -> list[Group]:
     """Segments that can be instances of one class, where that saves something."""
     forms: dict[Hashable, list[Segment]] = defaultdict(list)
     for segment in segments:
-        if heavy(segment.ops):
+        if len(segment.ops) >= SHORTEST and heavy(segment.ops):
             forms[segment.form].append(segment)
     templates: list[tuple[Template, list[list[Segment]]]] = []
     for own in sorted(forms.values(), key=lambda own: -len(own))[:MOST_FORMS]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from k2t.program import Block, Module, Op, Parameter, Value, leaves
+from k2t.program import Block, Code, Module, Op, Parameter, Value, leaves
 from k2t.recover.align import Template
-from k2t.recover.express import MISSING, text_of
+from k2t.recover.express import MISSING
 from k2t.recover.forms import Segment, Slot
 
 
@@ -41,8 +41,8 @@ class Instance:
             value = self.arguments[argument.name]
             if argument.default is None:
                 args.append(None if value is MISSING else value)
-            elif value is not MISSING and text_of(value) != argument.default:
-                kwargs[argument.name] = value
+            else:
+                kwargs[argument.name] = Code(argument.default) if value is MISSING else value
         return Module(self.block, tuple(args), kwargs)
 
 

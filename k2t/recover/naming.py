@@ -72,6 +72,13 @@ def common_prefix(names: Sequence[str]) -> str:
     return first[:length]
 
 
+def common_words(names: Sequence[str]) -> str:
+    """The words that all layers have in their names, those aside whose names Keras made up."""
+    words = [name.partition("#")[0].split("_") for name in names if not is_automatic(name.partition("#")[0])]
+    shared = [word for word in words[0] if all(word in others for others in words)] if words else []
+    return "_".join(shared)
+
+
 def class_name(prefixes: Iterable[str], block: Block) -> str:
     """A well-known shape by its usual name, else the words that the prefixes have in common."""
     known = known_shape(block)

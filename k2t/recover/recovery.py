@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from k2t.lower.names import RESERVED, Namespace, identifier
 from k2t.program import Block, Module, Op, Parameter, Value
 from k2t.recover.classes import ClassBuilder
+from k2t.recover.express import text_of
 from k2t.recover.groups import choose
 from k2t.recover.instances import Instance
+from k2t.recover.naming import common_words
 from k2t.recover.nested import alike, group_of, turn
 from k2t.recover.split import Splitter
 from k2t.recover.stages import container
@@ -86,9 +88,13 @@ class Recoverer:
         for block in self.blocks:
             if block not in self.found.seats:
                 self.block(block)
+        for block in self.found.classes:
+            for module in block.modules():
+                for inner in module.tree():
+                    shorten(inner)
         return self.found
 
-    def claim(self, block: Block, instances: Sequence[Instance]) -> None:
+    def claim(self, block: Block) -> None:
         """A new class."""
         block.name = self.names.claim(block.name)
         self.found.classes.append(block)
@@ -98,7 +104,7 @@ class Recoverer:
         around = next(b for b in self.blocks if any(module.call is same[0] for module in b.modules()))
         self.ops[around], turned = turn(self.ops[around], same)
         block, instances = ClassBuilder(group_of(same, turned), same[0].layouts).build()
-        self.claim(block, instances)
+        self.claim(block)
         callers = {m.call: m for b in self.blocks for m in b.modules() if isinstance(m.call, Block)}
         for own, instance in zip(same, instances, strict=True):
             caller = callers[own]
@@ -120,10 +126,13 @@ class Recoverer:
         """The classes of one block, and their places."""
         ops = [self.with_replaced(op) for op in self.ops[block]]
         code = replace(block, ops=ops)
-        for group in choose(Splitter(code)):
-            own, members = ClassBuilder(group, block.layouts).build()
-            self.claim(own, members)
-            code.ops = self.collapsed(code.ops, members)
+        again = False
+        while groups := choose(Splitter(code, again)):  # in cells, what the last round made
+            again = True
+            for group in groups:
+                own, members = ClassBuilder(group, block.layouts).build()
+                self.claim(own)
+                code.ops = self.collapsed(code.ops, members)
         seats = [Seat("", code)]
         taken = Namespace(RESERVED | {item.name for item in code.modules()} | {item.name for item in code.parameters()})
         code.ops = self.rows(code, taken, seats)
@@ -147,9 +156,10 @@ class Recoverer:
                 segment = instance.segment
                 outputs = segment.outputs[0] if len(segment.outputs) == 1 else tuple(segment.outputs)
                 call = instance.call()
-                call.layer = segment.prefix.strip("_-/. ") or segment.ops[-1].layer
+                last = segment.ops[-1].layer
+                call.layer = common_words([op.layer for op in segment.ops]) or last
                 self.instances[id(call)] = instance
-                found.append(Op(call, tuple(segment.inputs), {}, outputs, "fixed", call.layer))
+                found.append(Op(call, tuple(segment.inputs), {}, outputs, "fixed", last))
                 skip = len(segment.ops)
             if skip:
                 skip -= 1
@@ -210,6 +220,13 @@ class Recoverer:
                 self.place(inner, f"{path}.{ours.name}", seats)
             else:
                 self.rename(own, f"{path}.{ours.name}")
+
+
+def shorten(module: Module) -> None:
+    """Leave out the arguments that are the defaults."""
+    if isinstance(module.call, Block) and module.call.arguments:
+        usual = {argument.name: argument.default for argument in module.call.arguments}
+        module.kwargs = {name: value for name, value in module.kwargs.items() if text_of(value) != usual[name]}
 
 
 def follows(first: Op, second: Op, readers: Mapping[Value, int]) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from k2t.program import Block, Module, Op, Value, values
 from k2t.recover.forms import Segment, last_readers, segment_of
 from k2t.recover.naming import INDEX, common_prefix, is_automatic
 
+MOST_INPUTS = 2  # of a piece
 REACH = 4  # operations without a name of their own that may end a piece
 
 
@@ -18,15 +19,19 @@ class Splitter:
     """Finds candidates for the pieces of one block.
 
     Attributes:
+        again: whether the block holds instances of classes already.
         live: for each position between operations, how many values are needed behind it.
+        counts: how often each value is read.
         taken: positions of operations that are in a piece already.
     """
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, again: bool = False) -> None:
         self.block = block
+        self.again = again
         self.readers = last_readers(block)
         self.taken: set[int] = set()
         self.names = [op.layer.partition("#")[0] for op in block.ops]
+        self.counts = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
         self.live = list(live_counts(block, self.readers))
 
     def segment(self, start: int, stop: int) -> Segment:
@@ -40,8 +45,13 @@ class Splitter:
 
     def candidates(self) -> Iterator[list[Segment]]:
         """Lists of pieces that do not overlap, each list by another criterion."""
+        if self.again:  # what stands in a row is for a loop
+            yield [segment for segment in self.by_number() if len(segment.inputs) > 1]
+            return
         yield from self.by_names()
         yield self.by_flow()
+        yield self.by_chain()
+        yield self.by_number()
 
     def by_names(self) -> Iterator[list[Segment]]:
         """Layers whose names begin alike up to a number: `conv2_block1_…`."""
@@ -84,6 +94,57 @@ class Splitter:
                     end += 1
                 found.append(self.segment(start, end))
         return found
+
+    def by_chain(self) -> list[Segment]:
+        """Operations of which each reads what the one before it makes, wherever their input is read besides."""
+        found = []
+        start = 0
+        for i in range(1, len(self.block.ops) + 1):
+            if i < len(self.block.ops) and self.continues(i):
+                continue
+            if i - start > 2 and self.free(start, i) and heavy(self.block.ops[start:i]) and self.one_input(start):
+                found.append(self.segment(start, i))
+            start = i
+        return found
+
+    def continues(self, i: int) -> bool:
+        """Whether an operation reads the output of the one before it, and nobody else does."""
+        before, op = self.block.ops[i - 1], self.block.ops[i]
+        read = set(values((op.args, op.kwargs)))
+        return read == {before.outputs} and self.readers.get(before.outputs) == i and self.counts[before.outputs] == 1
+
+    def one_input(self, start: int) -> bool:
+        """Whether the operation reads a single tensor."""
+        op = self.block.ops[start]
+        return len(set(values((op.args, op.kwargs)))) == 1
+
+    def by_number(self) -> list[Segment]:
+        """Layers whose names end in one number, `normal_conv_1_5`: cells, which may read several tensors."""
+        labels = self.labels()
+        found = []
+        for _, group in itertools.groupby(range(len(labels)), key=lambda i: labels[i]):
+            run = list(group)
+            start, stop = run[0], run[-1] + 1
+            if labels[start] and stop - start > 4 and self.free(start, stop):
+                segment = self.segment(start, stop)
+                if len(segment.inputs) <= MOST_INPUTS and len(segment.outputs) == 1:
+                    found.append(segment)
+        return found
+
+    def labels(self) -> list[str]:
+        """The last number in the name of each operation's layer; where Keras made the name up, of its first reader."""
+        labels = [""] * len(self.names)
+        reader: dict[Value, int] = {}
+        for i in range(len(self.names) - 1, -1, -1):
+            op = self.block.ops[i]
+            match = re.search(r"_(\d+)$", self.names[i])
+            if match and not is_automatic(self.names[i]):
+                labels[i] = match[1]
+            else:
+                first = min((reader[value] for value in values(op.outputs) if value in reader), default=None)
+                labels[i] = labels[first] if first is not None else ""
+            reader.update(dict.fromkeys(values((op.args, op.kwargs)), i))
+        return labels
 
     def beside(self, segments: list[Segment]) -> Iterator[Segment]:
         """Pieces in front of the first and behind the last segment whose layers have a prefix of their own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -148,16 +149,15 @@ class Rows:
         both = tuple(b if a is MISSING else a for a, b in zip(first, rest, strict=True))
         if fits(first, both) and fits(rest, both):
             return self.column(name, both)
-        if not constant(rest) and (text := self.column(name, rest)) is None:
-            return None
-        known = [value for value in rest if value is not MISSING]
-        other = text_of(known[0]) if constant(rest) else text
+        kind = "channels" if name.endswith("channels") else "spatial"
+        other = self.scope.express(rest, kind) or self.column(name, rest)
         begin = self.column(name, first)
         if begin == "True" and other == "False":
             return "i == 0"
         if begin == "False" and other == "True":
             return "i > 0"
-        if begin in {named.name for named in self.scope.names} and constant(rest):
+        changed = {line.partition(" = ")[0] for line in self.later}
+        if begin in {named.name for named in self.scope.names} and changed.isdisjoint(re.findall(r"\w+", other)):
             self.later.append(f"{begin} = {other}")
             return begin
         return f"{begin} if i == 0 else {other}"
@@ -170,7 +170,7 @@ class Rows:
         kind = "channels" if name.endswith("channels") else "spatial" if type(known[0]) is int else ""
         text = self.scope.express(values, kind) if constant(values) or kind == "channels" else None
         text = text or next((n.name for n in self.scope.names if n.name == name and fits(values, n.column)), None)
-        return text or self.scope.add(name, kind, values)
+        return text or self.scope.add("channels" if name == "out_channels" else name, kind, values)
 
     def progression(self, name: str) -> str | None:
         """`0.2 * n / 16`: a rate that grows with the depth."""
