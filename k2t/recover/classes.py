@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k2t.graph import map_structure
-from k2t.lower.names import RESERVED, Namespace
+from k2t.lower.names import RESERVED, Namespace, snake_case
 from k2t.program import Block, Code, Module, Op, Parameter, Value, leaves
 from k2t.recover.align import Step
 from k2t.recover.conditions import conditional
 from k2t.recover.express import MISSING, Column, Scope, constant, declared, fits
-from k2t.recover.forms import CONVOLUTIONS, DEFAULTS, Slot, slots
+from k2t.recover.forms import CONVOLUTIONS, DEFAULTS, Segment, Slot, slots
 from k2t.recover.holes import Hole, kind_of_name, priority, slot_name
 from k2t.recover.instances import Group, Instance, owned, parameter_at
 from k2t.recover.naming import attribute, class_name
@@ -53,6 +53,7 @@ class ClassBuilder:
         ops = [self.op(number, step, modules) for number, step in enumerate(self.group.template.steps)]
         block = Block("", self.group.template.inputs, [], ops, self.results())
         self.name_attributes(modules)
+        self.name_values()
         block.ops = conditional(block, self.group.template.steps, self.presence(), self.scope)
         rename_parts(block)
         for op in block.all_ops():
@@ -202,9 +203,7 @@ class ClassBuilder:
 
     def name_attributes(self, modules: dict[int, Module | Parameter]) -> None:
         """Names after the layers of the first instance that has them."""
-        prefixes = {
-            id(item): segment.prefix for segment in self.group.segments for op in segment.ops for item in owned(op)
-        }
+        prefixes = {id(item): segment for segment in self.group.segments for op in segment.ops for item in owned(op)}
         wishes = [(item, attribute_of(item, prefixes[key])) for key, item in modules.items()]
         counts = Counter(wish for _, wish in wishes)
         names = Namespace(RESERVED, separator="")
@@ -212,6 +211,14 @@ class ClassBuilder:
             if counts[wish] > 1 and not names.counts.get(wish):
                 names.taken.add(wish)
             item.name = names.claim(wish)
+
+    def name_values(self) -> None:
+        """Values are called after their layers, as attributes are."""
+        for step in self.group.template.steps:
+            form = next(iter(step.members))
+            segment = self.group.template.forms[form]
+            for value in step.makes:
+                value.layer = value.layer.removeprefix(segment.prefix).removesuffix(segment.suffix)
 
     def setup(self, block: Block) -> list[str]:
         """Arguments that are used, local variables, and what `forward` reads of them."""
@@ -283,7 +290,8 @@ def rename_parts(block: Block) -> None:
         parts = [arg for arg in module.args if isinstance(arg, Module)]
         if parts or not module.name:
             words = {re.split(r"_|(?<=\D)\d+$", part.name)[0] for part in parts if part.name}
-            wish = words.pop() if len(words) == 1 else "shortcut" if op.args[0] in block.inputs else "optional"
+            kind = snake_case(str(module.call).rpartition(".")[2])
+            wish = words.pop() if len(words) == 1 else "shortcut" if parts and op.args[0] in block.inputs else kind
             module.name = names.claim(wish)
         for number, part in enumerate(parts):
             part.name = f"{module.name}.{number}"
@@ -324,11 +332,11 @@ def rebuild(outputs: Any, made: Iterator[Value]) -> Any:
     return next(made) if isinstance(outputs, Value) else outputs
 
 
-def attribute_of(item: Module | Parameter, prefix: str) -> str:
+def attribute_of(item: Module | Parameter, segment: Segment) -> str:
     """The name that an attribute is to have."""
     if isinstance(item, Module):
-        return attribute(item, prefix)
-    return attribute(Module("parameter", layer=item.layer, role=item.role), prefix)
+        return attribute(item, segment.prefix, segment.suffix)
+    return attribute(Module("parameter", layer=item.layer, role=item.role), segment.prefix, segment.suffix)
 
 
 def code_texts(block: Block) -> Iterator[str]:

@@ -23,7 +23,7 @@ class Segment:
     Attributes:
         inputs: values that it reads and does not make, in the order of their first use.
         outputs: values that are read behind it.
-        prefix: what the names of its layers have in common.
+        prefix, suffix: what the names of its layers have in common.
         start: index of its first operation in the block around it.
     """
 
@@ -31,6 +31,7 @@ class Segment:
     inputs: list[Value]
     outputs: list[Value]
     prefix: str = ""
+    suffix: str = ""
     start: int = 0
 
     @property

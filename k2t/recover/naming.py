@@ -40,14 +40,13 @@ def is_automatic(name: str) -> bool:
     return not name or AUTOMATIC.fullmatch(name) is not None
 
 
-def attribute(module: Module, prefix: str) -> str:
-    """The name of a module within its class: what the layer's name says behind the prefix, else its kind."""
-    name = module.layer.removeprefix(prefix).strip("_-/. ") if prefix else module.layer
+def attribute(module: Module, prefix: str, suffix: str) -> str:
+    """The name of a module within its class: what the layer's name says between prefix and suffix, else its kind."""
+    name = module.layer.removeprefix(prefix).removesuffix(suffix).strip("_-/. ")
     call = module.call if isinstance(module.call, str) else module.call.name
     if is_automatic(module.layer) or not re.search("[A-Za-z]", name):
-        base = SHORT.get(call) or snake_case(call.rpartition(".")[2])
-    else:
-        base = spelled(identifier(move_index(name)))
+        return module.role or SHORT.get(call) or snake_case(call.rpartition(".")[2])
+    base = spelled(identifier(move_index(name)))
     return f"{base}_{module.role}" if module.role else base
 
 
@@ -72,6 +71,11 @@ def common_prefix(names: Sequence[str]) -> str:
     return first[:length]
 
 
+def common_suffix(names: Sequence[str]) -> str:
+    """What names have in common at their ends, from the beginning of a word on."""
+    return common_prefix([name[::-1] for name in names])[::-1]
+
+
 def common_words(names: Sequence[str]) -> str:
     """The words that all layers have in their names, those aside whose names Keras made up."""
     words = [name.partition("#")[0].split("_") for name in names if not is_automatic(name.partition("#")[0])]
@@ -88,7 +92,18 @@ def class_name(prefixes: Iterable[str], block: Block) -> str:
     shared = [word for word in words[0] if len(word) > 1 and all(word in others for others in words)]
     shared = [word for word in shared if word not in ("model", "conv", "stage")][-2:]
     name = "".join(word[:1].upper() + word[1:] for word in shared)
+    if len(block.inputs) > 1:
+        return f"{name or frequent_word(block)}Cell"
+    if not name and any(str(module.call).startswith("nn.Conv") for module in block.modules()):
+        return "ConvBlock"
     return name if re.search("[Bb]lock$|[Ll]ayer$|[Cc]ell$", name) else f"{name}Block"
+
+
+def frequent_word(block: Block) -> str:
+    """The word that most layers have in their names."""
+    words = Counter(word for module in block.modules() for word in set(re.findall("[a-z]+", module.name)))
+    plain = [word for word, _ in words.most_common() if word not in ("conv", "bn", "separable")]
+    return plain[0].capitalize() if plain else ""
 
 
 def known_shape(block: Block) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 from k2t.program import Block, Module, Op, Value, values
 from k2t.recover.align import template_of
 from k2t.recover.forms import Segment
 from k2t.recover.instances import Group
-from k2t.recover.naming import common_prefix
+from k2t.recover.naming import common_prefix, common_suffix
 
 
 def alike(blocks: Sequence[Block]) -> list[list[Block]]:
@@ -25,12 +26,8 @@ def alike(blocks: Sequence[Block]) -> list[list[Block]]:
 
 def segment_of(block: Block) -> Segment:
     """The whole block."""
-    return Segment(block.ops, block.inputs, list(values(block.outputs)), prefix=prefix_of(block))
-
-
-def prefix_of(block: Block) -> str:
-    """What the names of its layers begin with: often the model's own name."""
-    return common_prefix([op.layer.partition("#")[0] for op in block.ops]) if block.ops else ""
+    names = [op.layer.partition("#")[0] for op in block.ops]
+    return Segment(block.ops, block.inputs, list(values(block.outputs)), common_prefix(names), common_suffix(names))
 
 
 def group_of(blocks: Sequence[Block], turned: Mapping[Block, Op]) -> Group:
@@ -49,7 +46,7 @@ def with_permutation(segment: Segment, op: Op) -> Segment:
     source = segment.outputs[0]
     result = Value(source.shape, source.dtype)
     last = Op(".permute", (source, *op.args[1:]), {}, result, op.layout, segment.ops[-1].layer)
-    return Segment([*segment.ops, last], segment.inputs, [result], segment.prefix)
+    return replace(segment, ops=[*segment.ops, last], outputs=[result])
 
 
 def turn(ops: list[Op], blocks: Sequence[Block]) -> tuple[list[Op], dict[Block, Op]]:

@@ -14,7 +14,7 @@ from k2t.recover.groups import choose
 from k2t.recover.instances import Instance
 from k2t.recover.naming import common_words
 from k2t.recover.nested import alike, group_of, turn
-from k2t.recover.split import Splitter
+from k2t.recover.split import Splitter, regrouped
 from k2t.recover.stages import container
 
 
@@ -128,6 +128,8 @@ class Recoverer:
         code = replace(block, ops=ops)
         again = False
         while groups := choose(Splitter(code, again)):  # in cells, what the last round made
+            if not again:
+                code.ops = regrouped(code, Splitter(code).labels())
             again = True
             for group in groups:
                 own, members = ClassBuilder(group, block.layouts).build()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import re
 from collections import Counter, defaultdict
@@ -9,9 +10,10 @@ from collections.abc import Iterator
 
 from k2t.program import Block, Module, Op, Value, values
 from k2t.recover.forms import Segment, last_readers, segment_of
-from k2t.recover.naming import INDEX, common_prefix, is_automatic
+from k2t.recover.naming import INDEX, common_prefix, common_suffix, is_automatic
 
 MOST_INPUTS = 2  # of a piece
+CELL = 5  # operations of a cell, at least
 REACH = 4  # operations without a name of their own that may end a piece
 
 
@@ -40,7 +42,8 @@ class Splitter:
         heavy_ops = [op for op in found.ops if heavy([op])]
         names = [op.layer.partition("#")[0] for op in heavy_ops]
         names = [name for name in names if not is_automatic(name)]
-        found.prefix = common_prefix(names) if names else ""
+        if len(set(names)) > 1:
+            found.prefix, found.suffix = common_prefix(names), common_suffix(names)
         return found
 
     def candidates(self) -> Iterator[list[Segment]]:
@@ -102,7 +105,8 @@ class Splitter:
         for i in range(1, len(self.block.ops) + 1):
             if i < len(self.block.ops) and self.continues(i):
                 continue
-            if i - start > 2 and self.free(start, i) and heavy(self.block.ops[start:i]) and self.one_input(start):
+            start += not self.one_input(start)
+            if i - start > 2 and self.free(start, i) and heavy(self.block.ops[start:i]):
                 found.append(self.segment(start, i))
             start = i
         return found
@@ -125,7 +129,7 @@ class Splitter:
         for _, group in itertools.groupby(range(len(labels)), key=lambda i: labels[i]):
             run = list(group)
             start, stop = run[0], run[-1] + 1
-            if labels[start] and stop - start > 4 and self.free(start, stop):
+            if labels[start] and stop - start >= CELL and self.free(start, stop):
                 segment = self.segment(start, stop)
                 if len(segment.inputs) <= MOST_INPUTS and len(segment.outputs) == 1:
                     found.append(segment)
@@ -133,13 +137,14 @@ class Splitter:
 
     def labels(self) -> list[str]:
         """The last number in the name of each operation's layer; where Keras made the name up, of its first reader."""
+        found = [re.search(r"(?:_([A-Za-z]+))?_(\d+)$", name) for name in self.names]
+        words = Counter(match[0] for match in found if match)
         labels = [""] * len(self.names)
         reader: dict[Value, int] = {}
         for i in range(len(self.names) - 1, -1, -1):
-            op = self.block.ops[i]
-            match = re.search(r"_(\d+)$", self.names[i])
-            if match and not is_automatic(self.names[i]):
-                labels[i] = match[1]
+            op, match = self.block.ops[i], found[i]
+            if match and not is_automatic(self.names[i]):  # `_reduce_4` where the whole cell is called so
+                labels[i] = match[0] if match[1] and words[match[0]] >= CELL else match[2]
             else:
                 first = min((reader[value] for value in values(op.outputs) if value in reader), default=None)
                 labels[i] = labels[first] if first is not None else ""
@@ -157,6 +162,37 @@ class Splitter:
                 outside = {self.names[i] for i in range(start)}
                 if len(segment.prefix) > 2 and not any(name.startswith(segment.prefix) for name in outside):
                     yield segment
+
+
+def regrouped(block: Block, labels: list[str]) -> list[Op]:
+    """The operations in another order: what has one label together, as late as its readers allow."""
+    readers = Counter(i for _, i in reading(block))
+    feeds: dict[int, list[int]] = defaultdict(list)
+    for later, earlier in reading(block):
+        feeds[later].append(earlier)
+    ready: dict[str, list[int]] = defaultdict(list)
+    for i in range(len(block.ops)):
+        if not readers[i]:
+            heapq.heappush(ready[labels[i]], -i)
+    order: list[int] = []
+    label = ""
+    while any(ready.values()):
+        if not ready[label]:
+            label = min((heap[0], name) for name, heap in ready.items() if heap)[1]
+        order.append(-heapq.heappop(ready[label]))
+        for i in feeds[order[-1]]:
+            readers[i] -= 1
+            if not readers[i]:
+                heapq.heappush(ready[labels[i]], -i)
+    return [block.ops[i] for i in reversed(order)]
+
+
+def reading(block: Block) -> Iterator[tuple[int, int]]:
+    """Pairs of operations: the first reads what the second makes; those with an effect alone stay in their order."""
+    maker: dict[Value, int] = {}
+    for i, op in enumerate(block.ops):
+        yield from {(i, maker[value]) for value in values((op.args, op.kwargs)) if value in maker}
+        maker.update(dict.fromkeys(values(op.outputs), i))
 
 
 def live_counts(block: Block, readers: dict[Value, int]) -> Iterator[int]:
