@@ -24,7 +24,19 @@ def keras_code() -> str:
 def torch_code() -> str:
     """The class that it becomes."""
     source = k2t.convert(ROOT / "fixtures" / f"{MODEL}.keras").source
-    return fenced(source[source.index("class ") : source.index("\n\n\nWEIGHTS")])
+    return fenced(source[source.index("class ") : source.index("\n\n\ndef init_weights")])
+
+
+def source_code() -> str:
+    """The Keras code of `fixtures/unet.py`."""
+    text = (ROOT / "fixtures" / "unet.py").read_text("utf-8")
+    return fenced(text[text.index("def ") :].strip())
+
+
+def translated_code() -> str:
+    """The classes that it becomes."""
+    source = k2t.convert(f"{ROOT / 'fixtures' / 'unet.py'}:build_unet").source
+    return fenced(source[source.index("class ") : source.index("\n\n\ndef init_weights")])
 
 
 def layers() -> str:
@@ -36,7 +48,13 @@ def fenced(code: str) -> str:
     return f"```python\n{code}\n```"
 
 
-PARTS = {"keras": keras_code, "torch": torch_code, "layers": layers}
+PARTS = {
+    "keras": keras_code,
+    "torch": torch_code,
+    "source": source_code,
+    "translated": translated_code,
+    "layers": layers,
+}
 
 
 def made(text: str) -> str:
