@@ -10,6 +10,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -131,12 +132,19 @@ def number(value: Any) -> Any:
 
 def symbol(value: Any, code: str, deps: Iterable[Any] = ()) -> Any:
     """A number with its expression; a plain one where the expression names nothing."""
-    tree = ast.parse(code, mode="eval")
-    if not any(isinstance(node, ast.Name) for node in ast.walk(tree)):
+    text, names = normal(code)
+    if not names:
         return value
     made: Any = Integer(value) if isinstance(value, int) else Real(value)
-    made.code, made.deps = ast.unparse(tree), frozenset(deps)
+    made.code, made.deps = text, frozenset(deps)
     return made
+
+
+@lru_cache(maxsize=1 << 14)
+def normal(code: str) -> tuple[str, bool]:
+    """An expression without redundant parentheses, and whether it names anything."""
+    tree = ast.parse(code, mode="eval")
+    return ast.unparse(tree), any(isinstance(node, ast.Name) for node in ast.walk(tree))
 
 
 def substitute(value: Any, known: Mapping[str, Any]) -> Any:
@@ -150,9 +158,12 @@ def substitute(value: Any, known: Mapping[str, Any]) -> Any:
             if node.id not in known:
                 return node
             nonlocal deps
-            deps |= deps_of(known[node.id])
+            found = known[node.id]
+            deps |= deps_of(*(found if isinstance(found, tuple | list) else (found,)))
             return ast.parse(code_of(known[node.id]), mode="eval").body
 
+    if not any(name in value.code for name in known):
+        return value
     tree = Replace().visit(ast.parse(value.code, mode="eval"))
     return symbol(number(value), ast.unparse(tree), deps)
 

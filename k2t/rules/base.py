@@ -151,6 +151,8 @@ def broadcast(*shapes: tuple[int | None, ...]) -> tuple[int | None, ...]:
     for sizes in zip(*aligned, strict=True):
         known = [size for size in sizes if size not in (1, None)]
         if any(number(size) != number(known[0]) for size in known):
+            known = [size for size in known if number(size) != 1]  # a symbol is never equal to 1
+        if any(number(size) != number(known[0]) for size in known):
             raise UntranslatableError(f"shapes {shapes} do not broadcast")
         result.append(known[0] if known else None if None in sizes else 1)
     return tuple(result)

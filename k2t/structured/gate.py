@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k2t.errors import K2TError
@@ -24,15 +24,22 @@ SIGNS = {
     ast.MatMult: "@", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
     ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
 }  # fmt: skip
+# Methods of tensors that return several.
+SEVERAL = ("chunk", "split", "unbind")
 MODULES = {function: module for module, function in FUNCTIONS.items()}
 FAILURES = (K2TError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Term:
-    """A tensor: a digest of how it was made."""
+    """A tensor: a digest of how it was made.
+
+    Attributes:
+        part: for one of several outputs: the digest of what made it, its number, and how many there are.
+    """
 
     digest: str
+    part: tuple[str, int, int] | None = field(default=None, compare=False)
 
 
 @dataclass(eq=False)
@@ -62,6 +69,10 @@ def canonical(argument: Any) -> Any:
     if isinstance(argument, Term):
         return argument.digest
     if isinstance(argument, tuple | list):
+        parts = [item.part if isinstance(item, Term) else None for item in argument]
+        maker, _, count = parts[0] if parts and parts[0] else ("", 0, 0)
+        if count and parts == [(maker, index, count) for index in range(count)]:
+            return maker
         return tuple(canonical(item) for item in argument)
     if isinstance(argument, dict):
         return tuple((key, canonical(argument[key])) for key in sorted(argument))
@@ -158,7 +169,9 @@ class Follower(Interpreter):
             return super().of_subscript(node)
         index = self.evaluate(node.slice)
         if isinstance(index, int) and subject.digest in self.outputs:
-            return term("output", subject.digest, index)
+            made = term("output", subject.digest, index)
+            self.outputs.add(made.digest)
+            return made
         return applied("[]", [subject, index], {})
 
     def of_slice(self, node: ast.Slice) -> slice:
@@ -196,7 +209,9 @@ class Follower(Interpreter):
             self.outputs.add(made.digest)
             return made
         if isinstance(function, Bound) and isinstance(function.subject, Term):
-            return applied(f".{function.name}", [function.subject, *args], kwargs)
+            made = applied(f".{function.name}", [function.subject, *args], kwargs)
+            self.outputs |= {made.digest} if function.name in SEVERAL else set()
+            return made
         if isinstance(function, Library) and not function.path.startswith("builtins."):
             path = function.path
             if path == "nn.ModuleList":
@@ -321,5 +336,7 @@ def spread(outputs: Any, result: Any, known: dict[Value, Any]) -> None:
         known[outputs] = result
     elif isinstance(outputs, list | tuple):
         for index, item in enumerate(outputs):
-            part = result[index] if isinstance(result, list | tuple) else term("output", result.digest, index)
+            made = result[index] if isinstance(result, list | tuple) else term("output", result.digest, index)
+            whole = not isinstance(result, list | tuple)
+            part = replace(made, part=(result.digest, index, len(outputs))) if whole else made
             spread(item, part, known)

@@ -13,7 +13,7 @@ from k2t.program import Value, values
 from k2t.rules.builder import Builder
 from k2t.rules.parts import Parts
 from k2t.rules.tracing.interpreter import Interpreter
-from k2t.rules.tracing.names import Bound, Scope, Unknown
+from k2t.rules.tracing.names import Bound, Library, Scope, Unknown
 from k2t.structured.frames import Event, Frame, LayerObject, ModelObject, NotStructured
 from k2t.structured.sizes import is_number
 from k2t.symbols import Symbolic, number, symbol
@@ -124,12 +124,12 @@ class Numbers(Interpreter):
 
     def concerns_tensors(self, node: ast.stmt) -> bool:
         """Whether a statement reads or makes tensors, layers or models."""
-        if isinstance(node, ast.Return | ast.For | ast.If | ast.With):
+        if any(isinstance(item, ast.Return) for item in ast.walk(node)):
             return True
         held = [self.names.get(item.id) for item in ast.walk(node) if isinstance(item, ast.Name)]
         if isinstance(node, ast.Expr):  # model.compile(…) and its like
             held = [item for item in held if not isinstance(item, ModelObject)]
-        return any(isinstance(item, LayerObject | ModelObject) or any(values(item)) for item in held)
+        return any(isinstance(item, LayerObject | ModelObject) or is_layer(item) or any(values(item)) for item in held)
 
     def do_for(self, node: ast.For) -> None:
         """A loop, unrolled."""
@@ -164,3 +164,8 @@ class Numbers(Interpreter):
             yield
         finally:
             self.comparing -= 1
+
+
+def is_layer(item: Any) -> bool:
+    """Whether it constructs layers."""
+    return isinstance(item, Library) and item.path.startswith("keras.layers")

@@ -15,6 +15,7 @@ from k2t.symbols import Symbolic
 # Functions of Python that may stand in the emitted code as they are.
 ITERATORS = frozenset({"enumerate", "list", "range", "reversed", "tuple", "zip", "sorted", "sum", "len", "min", "max"})
 NUMERIC = frozenset({"abs", "bool", "float", "int", "round", "str", "pow", "divmod"})
+METHODS = frozenset({"copy", "get", "index", "items", "keys", "pop", "values"})
 BUILTINS = ITERATORS | NUMERIC
 
 
@@ -113,10 +114,18 @@ class Projection:
             return literal
         if isinstance(node, ast.Name | ast.Attribute | ast.Lambda):
             raise NotStructured(f"reads {ast.unparse(node)}", node)
+        if isinstance(node, ast.Call) and self.is_method(node.func):
+            return ast.Call(node.func, [self.config(item) for item in node.args], [])
         if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in BUILTINS):
             raise NotStructured(f"calls {ast.unparse(node.func)}", node)
         made: ast.expr = self.mapped(node, self.config)
         return made
+
+    def is_method(self, node: ast.expr) -> bool:
+        """Whether it is a method of a list or dict of numbers that the function has."""
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.attr not in METHODS:
+            return False
+        return node.value.id in self.plan.local and not self.is_tensor(node.value)
 
     def reads_local(self, node: ast.AST) -> bool:
         """Whether an expression reads variables of the function, or constants of the file."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from k2t.code.libraries import configured
 from k2t.graph import Layer, map_structure
 from k2t.program import Block, Module, Op, Value, leaves, values
 from k2t.read.eras import Era
@@ -26,15 +28,23 @@ class Recorder(Numbers):
     Attributes:
         frames: of functions that work on tensors, callees before their callers.
         varying: functions whose tensors have several sizes.
+        specialized: functions with a class for each combination of words and switches among their arguments.
     """
 
     def __init__(
-        self, names: Scope, era: Era, constants: frozenset[str] = frozenset(), varying: frozenset[str] = frozenset()
+        self,
+        names: Scope,
+        era: Era,
+        constants: frozenset[str],
+        varying: frozenset[str],
+        specialized: frozenset[str],
     ) -> None:
         super().__init__(names, constants)
         self.layers = Constructors(era)
         self.frames: list[Frame] = []
         self.varying = varying
+        self.specialized = specialized
+        self.variants: dict[Any, ast.FunctionDef] = {}
         self.places: dict[ast.AST, int] = {}
 
     def apply(self, node: ast.AST, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -58,7 +68,9 @@ class Recorder(Numbers):
 
     def keras_call(self, node: ast.AST, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A constructor of Keras, or NotImplemented."""
-        name = path.rpartition(".")[2]
+        library, _, name = path.rpartition(".")
+        if library.endswith(("initializers", "regularizers", "constraints")):
+            return configured(name, args, kwargs)
         if name == "Input":
             return self.new_input(node, args, kwargs)
         if name == "Model":
@@ -185,6 +197,11 @@ class Recorder(Numbers):
                 variable.shape = tuple(map(number, variable.shape))
             return self.close(output)
 
+    def set_attribute(self, node: ast.Attribute, subject: Any, value: Any) -> None:
+        """`model.name = …` computes nothing."""
+        if not isinstance(subject, ModelObject | LayerObject):
+            super().set_attribute(node, subject, value)
+
     def binary(self, node: ast.AST, kind: type[ast.AST], left: Any, right: Any) -> Any:
         """An operator."""
         if not (self.traced(left) or self.traced(right)) or self.event is not None:
@@ -242,7 +259,7 @@ class Recorder(Numbers):
                 if isinstance(size, Symbolic):
                     names = {name for name, version in size.deps}
                     fresh = all(version == 0 for _, version in size.deps) and names <= known.keys()
-                    plain = all(is_number(known[name]) for name in names) if fresh else False
+                    plain = fresh and all(is_number(item) for name in names for item in as_tuple(known[name]))
                     shape[axis] = substitute(size, known) if plain else symbol(number(size), OPAQUE)
             return Value(tuple(shape), value.dtype, layer=self.event.label if self.event else "")
 
@@ -253,7 +270,9 @@ class Recorder(Numbers):
         node = function.node
         if not isinstance(node, ast.FunctionDef):
             raise NotStructured("a lambda of tensors")
-        frame = Frame(node, dict(bound), given, parent=self.frame, function=function)
+        node = self.variant(node, bound)
+        kept_arguments = {name: list(value) if isinstance(value, list) else value for name, value in bound.items()}
+        frame = Frame(node, kept_arguments, given, parent=self.frame, function=function)
         own = {name: self.argument_of(frame, name, value) for name, value in bound.items()}
         kept = self.names, self.frame, self.b, self.event
         self.names, self.frame, self.event = Scope(own, function.names), frame, None
@@ -267,6 +286,22 @@ class Recorder(Numbers):
         self.finish(frame)
         self.frames.append(frame)
         return frame
+
+    def variant(self, node: ast.FunctionDef, bound: dict[str, Any]) -> ast.FunctionDef:
+        """The function, or where it differs too much from call to call, the one for this kind of call."""
+        if node.name not in self.specialized:
+            return node
+        kinds = str | bool | None | LayerObject
+        values = [value for name, value in bound.items() if isinstance(value, kinds) and name != "name"]
+        words = [value.layer.kind.lower() if isinstance(value, LayerObject) else str(value) for value in values]
+        options = [repr(value.layer.options) for value in values if isinstance(value, LayerObject)]
+        key = (node, tuple(words), tuple(options))
+        if key not in self.variants:
+            made = copy.deepcopy(node)
+            known = any(other[0] is node for other in self.variants)
+            made.name = "_".join([node.name, *(word for word in words if word.isidentifier())]) if known else node.name
+            self.variants[key] = made
+        return self.variants[key]
 
     def argument_of(self, frame: Frame, name: str, value: Any) -> Any:
         """What a function sees of an argument."""
@@ -304,3 +339,8 @@ class Recorder(Numbers):
                 raise NotStructured("a model of other tensors than its inputs")
             inputs = order
         frame.block = Block(frame.name, inputs, [value.layer for value in inputs], frame.ops, output)
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """The numbers of a tuple, or one number."""
+    return tuple(value) if isinstance(value, tuple | list) and value else (value,)

@@ -19,7 +19,6 @@ from k2t.lower.layout import decide
 from k2t.lower.names import Namespace
 from k2t.lower.prune import prune
 from k2t.program import Block, values
-from k2t.rules.custom.objects import CustomClass
 from k2t.rules.tracing.names import Closure, Library, Scope
 from k2t.structured.classes import named, write
 from k2t.structured.comments import Comments
@@ -32,6 +31,23 @@ from k2t.structured.plan import Again, Plan
 from k2t.structured.recorder import Recorder
 
 ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What earlier attempts have found out of the functions; each attribute as in `Again`."""
+
+    out_channels: frozenset[str] = frozenset()
+    varying: frozenset[str] = frozenset()
+    specialized: frozenset[str] = frozenset()
+
+    def more(self, again: Again) -> Learned:
+        """With what one more attempt has found out."""
+        return Learned(
+            self.out_channels | {again.out_channels} - {""},
+            self.varying | {again.varying} - {""},
+            self.specialized | {again.specialized} - {""},
+        )
 
 
 @dataclass(frozen=True)
@@ -71,14 +87,12 @@ def structured(path: Path, entry: str, arguments: Mapping[str, Any], name: str |
     Raises:
         NotStructured: the code has no structured translation.
     """
-    out_channels: frozenset[str] = frozenset()
-    varying: frozenset[str] = frozenset()
+    learned = Learned()
     for _ in range(ATTEMPTS):
         try:
-            return attempt(path, entry, arguments, name, out_channels, varying)
+            return attempt(path, entry, arguments, name, learned)
         except Again as again:
-            out_channels |= {again.out_channels} - {""}
-            varying |= {again.varying} - {""}
+            learned = learned.more(again)
         except NotStructured:
             raise
         except FAILURES as error:
@@ -91,8 +105,7 @@ def attempt(
     entry: str,
     arguments: Mapping[str, Any],
     name: str | None,
-    out_channels: frozenset[str],
-    varying: frozenset[str],
+    learned: Learned,
 ) -> Structured:
     """One translation, with what is known from those before."""
     script = Script(path, arguments)
@@ -100,7 +113,8 @@ def attempt(
     script.names = Scope(script.main)
     script.era = era_of_code(script.main.tree)
     fixed = constants(script.main.tree)
-    recorder = Recorder(Scope(script.main), script.era, frozenset(fixed), varying)
+    names = frozenset(fixed)
+    recorder = Recorder(Scope(script.main), script.era, names, learned.varying, learned.specialized)
     function = builder(script, entry, list(fixed.values()))
     given = {key: value for key, value in arguments.items() if key in function.parameters()}
     main = recorder.enter(function, recorder.bind(function, [], given), tuple(given))
@@ -109,12 +123,12 @@ def attempt(
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
     for frame in recorder.frames:
         lowered(frame, first)
-    plans = planned(recorder.frames, main.node, frozenset(fixed), out_channels)
+    plans = planned(recorder.frames, main.node, names, learned.out_channels)
     name_classes(plans, main.node, name)
     comments = Comments(path.read_text() if path.suffix == ".py" else "")
     written = []
     for plan in plans.values():  # the main function is the last one
-        read(plan, plans, varying)
+        read(plan, plans, learned)
         start = started(plans.values()) if plan.node is main.node else ""
         written.append(write(plan, comments, ["self.apply(init_weights)"] * bool(start)))
     used = {name: script.main[name] for name in fixed if re.search(rf"\b{name}\b", "\n".join(written))}
@@ -135,19 +149,22 @@ def name_classes(plans: Mapping[ast.FunctionDef, Plan], main: ast.FunctionDef, w
         plan.class_name = plan.class_name or names.claim(named(node.name))
 
 
-def read(plan: Plan, plans: dict[ast.FunctionDef, Plan], varying: frozenset[str]) -> None:
-    """Unify the executions of a function; where they differ by sizes, try again without these.
+def read(plan: Plan, plans: dict[ast.FunctionDef, Plan], learned: Learned) -> None:
+    """Unify the executions of a function; where they differ, try again without sizes, then with several classes.
 
     Raises:
-        Again: with a function whose sizes are hidden from now on.
+        Again: with what was learned.
         NotStructured: they differ even so.
     """
     try:
         plan.read(plans)
     except NotStructured:
-        if plan.node.name in varying:
-            raise
-        raise Again(varying=plan.node.name) from None
+        name = plan.frames[0].function.node.name
+        if name not in learned.varying:
+            raise Again(varying=name) from None
+        if name not in learned.specialized and plan.frames[0].parent is not None:
+            raise Again(specialized=name) from None
+        raise
 
 
 def started(plans: Collection[Plan]) -> str:
@@ -199,11 +216,12 @@ def checked(
 
 def builder(script: Script, entry: str, fixed: list[ast.Assign]) -> Closure:
     """The function that builds the model: one of the code, or the statements of the file that make a variable."""
-    known = entry in script.main  # which asks the file's star imports, too
-    found = script.main[entry] if known else None
+    names = {node.name for node in script.main.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assigned = script.main.definitions.of(entry) and entry not in names
+    found = script.main[entry] if not assigned and entry in script.main else None
     if isinstance(found, Closure) and isinstance(found.node, ast.FunctionDef):
         function = found
-    elif found is not None and not isinstance(found, CustomClass):
+    elif assigned:
         body = [script.main.tree.body[place] for place in script.main.definitions.needed(entry)]
         function = Closure(wrapped(body, script.main.path.stem, entry, fixed), Scope(script.main))
     else:

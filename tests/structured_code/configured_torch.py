@@ -45,6 +45,7 @@ class Model(nn.Module):
                 input_shape[0] // 2 // 2 * (input_shape[1] // 2 // 2) * 64, 128
             )
             self.linear2 = nn.Linear(128, num_classes)
+        self.apply(init_weights)
 
     def forward(self, inputs: Tensor) -> Tensor:
         x = F.max_pool2d(self.block1(inputs), 2)
@@ -53,3 +54,11 @@ class Model(nn.Module):
             x = F.relu(self.linear1(x.flatten(1)))
             x = F.softmax(self.linear2(x), dim=1)
         return x
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -50,6 +50,7 @@ class UNet(nn.Module):
         self.decoder_block1 = DecoderBlock(64, 32, 32)
         self.decoder_block2 = DecoderBlock(32, 16, 16)
         self.conv = nn.Conv2d(16, 1, 1)
+        self.apply(init_weights)
 
     def forward(self, inputs: Tensor) -> Tensor:
         s1, p1 = self.encoder_block1(inputs)
@@ -58,3 +59,11 @@ class UNet(nn.Module):
         d1 = self.decoder_block1(b1, s2)
         d2 = self.decoder_block2(d1, s1)
         return torch.sigmoid(self.conv(d2))
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

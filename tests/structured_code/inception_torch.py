@@ -94,9 +94,18 @@ class Model(nn.Module):
         self.dense_block = DenseBlock(self.inception.out_channels, 3, growth)
         channels = self.dense_block.out_channels
         self.linear = nn.Linear(channels, classes)
+        self.apply(init_weights)
 
     def forward(self, img: Tensor) -> Tensor:
         x = self.max_pool(self.conv_bn(img))
         x = self.inception(x)
         x = self.dense_block(x).mean((2, 3))
         return self.linear(x)
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

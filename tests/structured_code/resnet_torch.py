@@ -82,6 +82,7 @@ class ResNet(nn.Module):
             channels = width * 2**i
         self.dropout = nn.Dropout(0.3)
         self.linear = nn.Linear(channels, classes)
+        self.apply(init_weights)
 
     def forward(self, inputs: Tensor) -> Tensor:
         x = self.conv(inputs)
@@ -89,3 +90,11 @@ class ResNet(nn.Module):
             x = stage(x)
         x = self.dropout(x.mean((2, 3)))
         return F.softmax(self.linear(x), dim=1)
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

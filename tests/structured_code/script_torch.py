@@ -11,8 +11,17 @@ class ScriptKeras(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 3)
         self.linear = nn.Linear(648, NUM_CLASSES)
+        self.apply(init_weights)
 
     def forward(self, inputs: Tensor) -> Tensor:
         # halve the resolution
         x = F.max_pool2d(F.relu(self.conv(inputs)), 2)
         return F.softmax(self.linear(x.flatten(1)), dim=1)
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

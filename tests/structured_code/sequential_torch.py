@@ -11,9 +11,18 @@ class CNN(nn.Module):
         self.conv2 = nn.Conv2d(32, 64, 3)
         self.dropout = nn.Dropout(0.5)
         self.linear = nn.Linear(1600, num_classes)
+        self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
         x = self.dropout(x.flatten(1))
         return F.softmax(self.linear(x), dim=1)
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

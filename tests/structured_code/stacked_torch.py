@@ -15,9 +15,17 @@ class MLP(nn.Module):
             # keep the width
             self.linears.append(nn.Linear(hidden, hidden))
         self.linear2 = nn.Linear(hidden, 1)
+        self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.linear1(x))
         for linear in self.linears:
             x = self.dropout(F.relu(linear(x)))
         return torch.sigmoid(self.linear2(x))
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)

@@ -39,6 +39,7 @@ class UNet(nn.Module):
             self.conv_blocks2.append(ConvBlock(32 * 2**i + skip_channels[i], 32 * 2**i))
             channels = 32 * 2**i
         self.conv = nn.Conv2d(channels, num_classes, 1)
+        self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         skips = []
@@ -54,3 +55,11 @@ class UNet(nn.Module):
             x = torch.cat([x, skips[i]], dim=1)
             x = conv_block2(x)
         return F.softmax(self.conv(x), dim=1)
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

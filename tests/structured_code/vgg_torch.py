@@ -30,6 +30,7 @@ class VGG(nn.Module):
             self.linears.append(nn.Linear(channels, units))
             channels = units
         self.linear = nn.Linear(channels, num_classes)
+        self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         for convs in self.convs:
@@ -40,3 +41,11 @@ class VGG(nn.Module):
         for linear in self.linears:
             x = self.dropout(F.relu(linear(x)))
         return self.linear(x)
+
+
+def init_weights(module: nn.Module) -> None:
+    """Start training from where Keras does."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
