@@ -16,8 +16,8 @@ from k2t.rules.operations.base import EXAMPLES, Call, Given
 Action = Callable[[Any, Any, list[Any]], Any]
 
 MERGES = ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Concatenate", "Concatenate")
-# Drawn anew at each call, or nothing that a tensor of the model can be given to.
-NOT_CALLED = ("random", "dropout", "empty")
+# Drawn anew at each call, of any value, or the same bits read as other numbers.
+NOT_CALLED = ("random", "dropout", "empty", "view")
 
 # What Python's operators record in a functional model, in any Keras.
 OPERATORS: list[Callable[[Any, Any], Any]] = [
@@ -76,7 +76,6 @@ TENSORFLOW: list[Callable[[Any, Any, Any], Any]] = [
     lambda tf, x, y: tf.math.l2_normalize(x, axis=-1),
     lambda tf, x, y: tf.image.resize(x, [4, 6]),
     lambda tf, x, y: tf.nn.avg_pool2d(x, 2, 2, "SAME"),
-    lambda tf, x, y: tf.einsum("abc,adc->abd", x, y),
     lambda tf, x, y: x @ tf.transpose(y, [0, 2, 1]),
     lambda tf, x, y: tf.maximum(x, y) + tf.minimum(x, 0.1),
 ]
@@ -116,8 +115,8 @@ def recorded(m: Any, x: Any, tensors: list[Any]) -> Any:
     args, kwargs = map_structure(lambda leaf: chosen.get(id(leaf), leaf), (example.args, example.kwargs))
     function = getattr(m.keras.ops, name, None) or getattr(m.keras.ops.image, name)
     made = [y for y in leaves(function(*args, **kwargs)) if y is not None]
-    real = [y if "float" in y.dtype or m.maybe(0.2) else m.keras.ops.cast(y, m.floatx) for y in made]
-    return [y for y in real if "complex" not in str(y.dtype)]
+    made = [y for y in made if "complex" not in y.dtype]
+    return [y if "float" in y.dtype else m.keras.ops.cast(y, m.floatx) for y in made]
 
 
 def in_range(m: Any, x: Any, given: Given) -> Any:

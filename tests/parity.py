@@ -47,7 +47,7 @@ def randomize(model: Any, seed: int = 0) -> None:
         if "variance" in path or "var" in path.rsplit("/", 1)[-1]:
             values = np.abs(values) + 0.5
         variable.assign(values.astype(variable.dtype if isinstance(variable.dtype, str) else variable.dtype.name))
-    for layer in model.layers:
+    for layer in model._flatten_layers():
         if hasattr(layer, "finalize_state"):  # Normalization keeps copies of its variables
             layer.finalize_state()
 

@@ -10,6 +10,8 @@ import numpy as np
 import parity
 import pytest
 
+from fuzz import default_dtype
+
 import k2t
 from k2t.verify.training import compare_training
 
@@ -59,6 +61,13 @@ def a_bias_of_as_many_channels_as_columns(keras: Any) -> Any:
     return keras.Model(x, keras.layers.Conv2DTranspose(5, 1, data_format="channels_first")(x))
 
 
+@found
+def whole_numbers_where_real_ones_are_computed_with(keras: Any) -> Any:
+    layers = keras.layers
+    x = keras.Input((4, 3), dtype="int32")
+    return keras.Model(x, [layer(x) for layer in (layers.Dense(2), layers.LSTM(2), layers.GlobalAveragePooling1D())])
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:
@@ -70,8 +79,11 @@ def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: N
     result.write(tmp_path / "net.py")
     net = parity.load_net(tmp_path / "net.py").load()
     rng = np.random.default_rng(0)
-    inputs = [rng.normal(0, 1, (3, *(7 if n is None else n for n in x.shape[1:]))) for x in model.inputs]
-    for got, want in zip(parity.run(net, result, inputs), parity.reference(model, inputs), strict=True):
+    inputs = [rng.normal(0, 3, (3, *(7 if n is None else n for n in x.shape[1:]))) for x in model.inputs]
+    inputs = [array.astype(x.dtype) for array, x in zip(inputs, model.inputs, strict=True)]
+    with default_dtype("float64"):
+        made = parity.run(net, result, inputs)
+    for got, want in zip(made, parity.reference(model, inputs), strict=True):
         parity.assert_close(got, want)
 
 

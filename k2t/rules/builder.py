@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variabl
 from k2t.rules.base import CUSTOM, REFUSED, RULES, Rule, broadcast
 from k2t.rules.initializers import fans_of, of_variable
 from k2t.rules.parts import Parts
+from k2t.rules.promotion import REAL, as_real
 from k2t.symbols import is_symbolic
 
 # The reader's prefix for a recorded operation: `ops.ExpandDims`.
@@ -247,6 +249,8 @@ def apply_rule(b: Builder, rule: Rule, inputs: tuple[Any, ...], calls: dict[str,
         calls.pop("training", None)
     if unknown := sorted(calls.keys() - rule.options.keys()):
         raise UntranslatableError(f"called with {', '.join(unknown)}, which has no translation")
+    if b.layer.kind in REAL:
+        inputs = map_structure(partial(as_real, b), inputs)
     output = rule.function(b, *inputs, **arguments, **calls)
     first = next((leaf for leaf in leaves(inputs) if isinstance(leaf, Value)), None)
     masking = rule.masking and not (b.layer.keras_2 and b.layer.kind in UNMASKING)
