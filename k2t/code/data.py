@@ -38,9 +38,40 @@ def is_blank(item: Any) -> bool:
     return isinstance(item, np.ndarray) and item.size > LARGE and not any(item.strides)
 
 
-def blank_of(item: Array) -> Any:
-    """The number that it is."""
-    return item[(0,) * item.ndim]
+REDUCTIONS = frozenset({"all", "any", "max", "mean", "min", "prod", "std", "sum", "var"})
+
+
+def blank_method(data: Array, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A method of data that is blank, without touching every number; None where it is computed as usual."""
+    if name == "astype":
+        return zeros(data.shape, args[0] if isinstance(args[0], str) else "float32")
+    if name not in REDUCTIONS:
+        return None
+    axis = kwargs.get("axis", args[0] if args else None)
+    axes = {int(one) % data.ndim for one in (range(data.ndim) if axis is None else np.atleast_1d(axis))}
+    kept = bool(kwargs.get("keepdims"))
+    sizes = [1 if place in axes else size for place, size in enumerate(data.shape) if kept or place not in axes]
+    return np.zeros(sizes)
+
+
+def blank_binary(left: Any, right: Any) -> Array | None:
+    """The result of an operator where one side is data that is blank; None where it is computed as usual."""
+    sides = [item for item in (left, right) if isinstance(item, np.ndarray | int | float | np.generic)]
+    if len(sides) < 2 or not any(is_blank(item) for item in sides):
+        return None
+    try:
+        return zeros(np.broadcast_shapes(*(np.shape(item) for item in sides)))
+    except ValueError:
+        return None
+
+
+def blank_item(data: Array, key: Any) -> Array | None:
+    """Some examples of data that is blank, chosen by an array."""
+    if not isinstance(key, np.ndarray | list):
+        return None
+    chosen = np.asarray(key)
+    count = int(np.count_nonzero(chosen)) if chosen.dtype == bool else len(chosen)
+    return zeros((count, *data.shape[1:]), data.dtype)
 
 
 @handler(*(f"keras.datasets.{name}.load_data" for name in SETS))

@@ -255,7 +255,8 @@ def finished(script: Script, value: Any, name: str, shapes: Sequence[Shape]) -> 
     if isinstance(value, Net):
         if value.problems:
             raise UnsupportedError(value.problems)
-        if not script.built(START, value, shapes[0] if shapes else data_shape(script, name)):
+        shape = shapes[0] if shapes else data_shape(script, name)
+        if not script.built(START, value, shape) and not script.built(START, value, use_shape(script, value, name)):
             raise ReadError(
                 f"{where}: the code does not hold the shape of its input; give it with --input-shape (None,...)"
             )
@@ -352,6 +353,21 @@ def data_shape(script: Script, name: str) -> Shape | None:
                 continue
             if isinstance(data, np.ndarray):
                 return (None, *data.shape[1:])
+    return None
+
+
+def use_shape(script: Script, made: Made, name: str) -> Shape | None:
+    """The shape with which another model of the script calls a variable's model."""
+    for node in script.main.tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name) or node.targets[0].id == name:
+            continue
+        if not any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(node.value)):
+            continue
+        around = script.main[node.targets[0].id]
+        if isinstance(around, Net):
+            script.built(START, around, data_shape(script, node.targets[0].id))
+        if found := seen_shapes(made):
+            return found[0]
     return None
 
 

@@ -8,7 +8,7 @@ import functools
 from typing import Any
 
 from k2t.code.arguments import as_list
-from k2t.code.data import is_blank, zeros
+from k2t.code.data import blank_method, is_blank
 from k2t.code.graphs import is_function, ordered
 from k2t.code.models import SILENT, Models
 from k2t.code.objects import Configured, Custom, Made, Net, Parser, Partial, PendingWeight, Tensor, Thing
@@ -73,6 +73,8 @@ class Members(Models):
             return made.layer.name
         if name == "trainable":
             return made.layer.trainable
+        if name in ("dtype", "compute_dtype", "variable_dtype"):
+            return made.layer.dtype
         if name in ("layers", "_layers"):
             return self.layers_of(node, made)
         if name in ("output", "outputs", "input", "inputs", "output_shape", "input_shape"):
@@ -149,8 +151,8 @@ class Members(Models):
             )
         if isinstance(subject, Tensor):
             return self.tensor_method(subject, name, args, kwargs)
-        if name == "astype" and is_blank(subject):
-            return zeros(subject.shape, args[0] if isinstance(args[0], str) else "float32")
+        if is_blank(subject) and (made := blank_method(subject, name, args, kwargs)) is not None:
+            return made
         if name == "__setattr__" and isinstance(subject, Thing | Custom):
             subject.attributes[args[0]] = args[1]
             return None

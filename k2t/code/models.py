@@ -11,7 +11,7 @@ import numpy as np
 
 from k2t.code.arguments import as_list, has_unknown, module_named, shape_of, skipped
 from k2t.code.custom import Followed, as_option, layer_named, rule_of
-from k2t.code.data import blank_of, is_blank, zeros
+from k2t.code.data import blank_binary, blank_item, is_blank
 from k2t.code.graphs import graph_of, is_function, tensors
 from k2t.code.layers import input_shape, options_of
 from k2t.code.objects import (
@@ -265,9 +265,7 @@ class Models(Interpreter):
         for key in ("inputs", "x", "input"):
             if key in kwargs and not args:
                 args = [kwargs.pop(key)]
-        if isinstance(made, Custom) and not args and (method := made.kind.find("call")) is not None:
-            first = [item.arg for item in method[1].args.args][1:2]
-            args = [kwargs.pop(name) for name in first if name in kwargs]
+        args = self.positioned(made, args, kwargs)
         self.calls += not is_function(made)
         broken = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, Unknown)]
         problems = [one for item in broken if isinstance(item, Broken) for one in item.problems]
@@ -291,6 +289,23 @@ class Models(Interpreter):
                 problems = [self.problem(node, made.layer.kind, str(error))]
         self.failed += not is_function(made)
         return Broken(ast.unparse(node)[:60], self.place(node), problems=tuple(dict.fromkeys(problems)))
+
+    def positioned(self, made: Made, args: list[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """The inputs of a call that names them, and examples of data as inputs."""
+        if isinstance(made, Custom) and not args and (method := made.kind.find("call")) is not None:
+            first = [item.arg for item in method[1].args.args][1:2]
+            args = [kwargs.pop(name) for name in first if name in kwargs]
+        if any(isinstance(leaf, Tensor | Unknown) for leaf in leaves((args, kwargs))):
+            return args
+        return [map_structure(self.example, arg) for arg in args]
+
+    def example(self, leaf: Any) -> Any:
+        """Data on which a model is called to build it: an input of this shape, its batch open."""
+        if not isinstance(leaf, np.ndarray) or not leaf.ndim:
+            return leaf
+        return self.given_tensor(
+            self.auto_name("data"), (None, *leaf.shape[1:]), "int32" if leaf.dtype.kind == "i" else "float32"
+        )
 
     def record(self, made: Made, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Note a call, with the shapes that its rule infers."""
@@ -347,9 +362,13 @@ class Models(Interpreter):
 
     def binary(self, node: ast.AST, kind: type[ast.AST], left: Any, right: Any) -> Any:
         """An operator; of data that is blank, on one number."""
-        if is_blank(left) and not isinstance(right, np.ndarray | Tensor):
-            return zeros(left.shape, np.asarray(super().binary(node, kind, blank_of(left), right)).dtype)
-        return super().binary(node, kind, left, right)
+        made = blank_binary(left, right)
+        return super().binary(node, kind, left, right) if made is None else made
+
+    def item(self, node: ast.AST, value: Any, key: Any) -> Any:
+        """`value[key]`; of data that is blank, without copying it."""
+        made = blank_item(value, key) if is_blank(value) else None
+        return super().item(node, value, key) if made is None else made
 
     def operation(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """An operation of keras.ops; of constants it is computed where that is possible."""

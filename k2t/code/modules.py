@@ -131,9 +131,21 @@ def cells(text: str, path: Path) -> str:
         sources = [cell.get("source", cell.get("input", "")) for cell in found if cell.get("cell_type") == "code"]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ReadError(f"{path}: damaged notebook ({error})") from error
-    from k2t.code.repair import plain_cell
+    return "\n".join(cell_text("".join(source)) for source in sources)
 
-    return "\n".join(plain_cell("".join(source)) for source in sources)
+
+def cell_text(source: str) -> str:
+    """A cell as Python; empty lines for one that is none, such as an exercise to be filled in."""
+    from k2t.code.repair import plain_cell, repaired
+
+    text = plain_cell(source)
+    for mended in (text, repaired(text)):
+        try:
+            ast.parse(mended)
+        except (SyntaxError, ValueError):
+            continue
+        return mended
+    return "\n" * text.count("\n")
 
 
 def locate(name: str, level: int, around: Path, base: Path) -> Path | None:

@@ -14,7 +14,17 @@ from k2t.graph import map_structure
 from k2t.program import Parameter, Size, Value, leaves
 from k2t.rules.tracing.constants import BUILTINS, builtin, compute, method
 from k2t.rules.tracing.expressions import Expressions
-from k2t.rules.tracing.names import Bound, Closure, Library, LocatedError, Returned, Scope, Unknown, unknown_of
+from k2t.rules.tracing.names import (
+    Bound,
+    Closure,
+    Library,
+    LocatedError,
+    Returned,
+    Scope,
+    Unknown,
+    UnknownError,
+    unknown_of,
+)
 
 # Python's functions of tensors, as operations.
 TENSOR_FUNCTIONS = {"abs": "abs", "pow": "power", "min": "minimum", "max": "maximum"}
@@ -117,6 +127,8 @@ class Calls(Expressions):
         """An argument of an operation: data, or a function of the code as one of Python."""
         if isinstance(item, Closure):
             return lambda *args: self.run(item, args, {})
+        if isinstance(item, Unknown):
+            raise UnknownError(str(item), item)
         if item is not None and not isinstance(item, DATA):
             raise UntranslatableError(f"an argument that is no data ({type(item).__name__})")
         return item

@@ -61,7 +61,7 @@ NUMPY = words(
     mod multiply ones ones_like outer power prod repeat reshape round sin sinh sqrt square squeeze stack subtract sum
     tan tanh tile transpose tri tril triu vstack zeros zeros_like where equal not_equal greater greater_equal less
     less_equal logical_and logical_or logical_not dot matmul roll swapaxes moveaxis full_like argmax argmin any all
-    ravel sort true_divide negative sign float16 uint8 bool_ int16 array_split split isnan pad copy"""
+    empty ravel sort true_divide negative sign float16 uint8 bool_ int16 array_split split isnan pad copy"""
 )
 # What TensorFlow and Keras call otherwise.
 NUMPY_NAMES = {
@@ -76,7 +76,7 @@ NUMPY_NAMES = {
     "convert_to_tensor": "asarray",
 }
 # Functions whose result is larger than their arguments.
-GROWING = words("arange eye full identity linspace meshgrid ones outer repeat tile tri zeros")
+GROWING = words("arange empty eye full identity linspace meshgrid ones outer repeat tile tri zeros")
 RENAMED = {"limit": "stop", "delta": "step"}
 
 
