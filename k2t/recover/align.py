@@ -13,8 +13,9 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from k2t.program import Module, Op, Value, values
+from k2t.program import Module, Op, Parameter, Value, leaves, values
 from k2t.recover.forms import Segment, kind_of
+from k2t.recover.split import heavy
 
 PATIENCE = 600  # steps of one search
 LONGEST = 200  # operations
@@ -178,6 +179,9 @@ class Search:
     ) -> Iterator[tuple[float, State]]:
         """One side lacks this operation: for each of `sources`, as if that were its result."""
         step, op = missing
+        owner = op or next(iter(step.members.values()) if step else iter(()))
+        if any(isinstance(leaf, Parameter) for leaf in leaves((owner.args, owner.kwargs))):
+            return  # a class has its parameters always
         side = 0 if step else 1
         latest = {pair[side]: value for pair, value in state.pairs.items()}
         if len(make) != 1 or not read or any(value not in latest for value in read):
@@ -197,9 +201,9 @@ class Search:
         both = either = 0
         for step, op, *_ in path_of(found):
             some = op or next(iter(step.members.values()))
-            heavy = isinstance(some.target, Module) and bool(some.target.weights)
-            either += heavy
-            both += heavy and step is not None and op is not None
+            weighs = heavy([some])
+            either += weighs
+            both += weighs and step is not None and op is not None
         return both * 2 >= either and (both > 0 or either == 0)
 
     def merged(self, found: State) -> Template:

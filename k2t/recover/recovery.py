@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -126,12 +127,10 @@ class Recoverer:
         """The classes of one block, and their places."""
         ops = [self.with_replaced(op) for op in self.ops[block]]
         code = replace(block, ops=ops)
-        again = False
-        while groups := choose(Splitter(code, again)):  # in cells, what the last round made
-            if not again:
+        for criterion in ("regions", "pieces", "cells"):
+            if criterion == "cells" and code.ops != ops:
                 code.ops = regrouped(code, Splitter(code).labels())
-            again = True
-            for group in groups:
+            for group in choose(Splitter(code, criterion)):
                 own, members = ClassBuilder(group, block.layouts).build()
                 self.claim(own)
                 code.ops = self.collapsed(code.ops, members)
@@ -150,6 +149,8 @@ class Recoverer:
     def collapsed(self, ops: Sequence[Op], instances: Sequence[Instance]) -> list[Op]:
         """The operations with each instance as a single one."""
         starts = {id(instance.segment.ops[0]): instance for instance in instances}
+        names = {id(i): common_words([op.layer for op in i.segment.ops]) for i in instances}
+        usual = set(common_words(list(names.values())).split("_"))
         found: list[Op] = []
         skip = 0
         for op in ops:
@@ -159,7 +160,9 @@ class Recoverer:
                 outputs = segment.outputs[0] if len(segment.outputs) == 1 else tuple(segment.outputs)
                 call = instance.call()
                 last = segment.ops[-1].layer
-                call.layer = common_words([op.layer for op in segment.ops]) or last
+                words = names[id(instance)].split("_")
+                words = [word for word in words if word not in usual or word.isdigit()]
+                call.layer = "_".join(itertools.dropwhile(str.isdigit, words)) or last
                 self.instances[id(call)] = instance
                 found.append(Op(call, tuple(segment.inputs), {}, outputs, "fixed", last))
                 skip = len(segment.ops)

@@ -14,6 +14,7 @@ from k2t.recover.naming import INDEX, common_prefix, common_suffix, is_automatic
 
 MOST_INPUTS = 2  # of a piece
 CELL = 5  # operations of a cell, at least
+REGION = 16  # operations of a branching region, at most
 REACH = 4  # operations without a name of their own that may end a piece
 
 
@@ -21,15 +22,15 @@ class Splitter:
     """Finds candidates for the pieces of one block.
 
     Attributes:
-        again: whether the block holds instances of classes already.
+        criterion: `regions` in cells, `pieces` that follow each other, or `cells` of such pieces.
         live: for each position between operations, how many values are needed behind it.
         counts: how often each value is read.
         taken: positions of operations that are in a piece already.
     """
 
-    def __init__(self, block: Block, again: bool = False) -> None:
+    def __init__(self, block: Block, criterion: str = "pieces") -> None:
         self.block = block
-        self.again = again
+        self.criterion = criterion
         self.readers = last_readers(block)
         self.taken: set[int] = set()
         self.names = [op.layer.partition("#")[0] for op in block.ops]
@@ -48,13 +49,18 @@ class Splitter:
 
     def candidates(self) -> Iterator[list[Segment]]:
         """Lists of pieces that do not overlap, each list by another criterion."""
-        if self.again:  # what stands in a row is for a loop
-            yield [segment for segment in self.by_number() if len(segment.inputs) > 1]
-            return
+        if self.criterion == "cells":
+            yield self.cells()
+        elif self.criterion == "regions":
+            yield self.by_region() if len(self.cells()) > 1 else []
+        else:
+            yield from self.pieces()
+
+    def pieces(self) -> Iterator[list[Segment]]:
+        """What begins and ends at a single tensor."""
         yield from self.by_names()
         yield self.by_flow()
         yield self.by_chain()
-        yield self.by_number()
 
     def by_names(self) -> Iterator[list[Segment]]:
         """Layers whose names begin alike up to a number: `conv2_block1_…`."""
@@ -121,6 +127,37 @@ class Splitter:
         """Whether the operation reads a single tensor."""
         op = self.block.ops[start]
         return len(set(values((op.args, op.kwargs)))) == 1
+
+    def by_region(self) -> list[Segment]:
+        """Branches that begin at one tensor and are concatenated, while others are waiting."""
+        found: list[Segment] = []
+        start = 0
+        while start < len(self.block.ops):
+            segment = self.region(start)
+            if segment is not None:
+                found.append(segment)
+            start += len(segment.ops) if segment is not None else 1
+        return found
+
+    def cells(self) -> list[Segment]:
+        """Pieces that read more than one tensor."""
+        return [segment for segment in self.by_number() if len(segment.inputs) > 1]
+
+    def region(self, start: int) -> Segment | None:
+        """The shortest one that begins here."""
+        read: set[Value] = set()
+        made: set[Value] = set()
+        open_ends: set[Value] = set()
+        for stop in range(start, min(start + REGION, len(self.block.ops))):
+            op = self.block.ops[stop]
+            read.update(value for value in values((op.args, op.kwargs)) if value not in made)
+            made.update(values(op.outputs))
+            open_ends = {value for value in (open_ends | set(values(op.outputs))) if self.readers.get(value, -1) > stop}
+            if len(read) > 1 or stop in self.taken:
+                return None
+            if stop - start >= CELL and len(open_ends) == 1 and op.target == "torch.cat":
+                return self.segment(start, stop + 1) if heavy(self.block.ops[start : stop + 1]) else None
+        return None
 
     def by_number(self) -> list[Segment]:
         """Layers whose names end in one number, `normal_conv_1_5`: cells, which may read several tensors."""
