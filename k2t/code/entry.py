@@ -250,6 +250,8 @@ def finished(script: Script, value: Any, name: str, shapes: Sequence[Shape]) -> 
         value = between(script, value)
     if isinstance(value, Custom) and value.net is not None and not value.kind.find("call"):
         value = value.net
+    if isinstance(value, Made) and value.missing:
+        raise ReadError(f"{where}: {value.missing}")
     if not isinstance(value, Made):
         raise ReadError(f"{where}: makes {type(value).__name__}, and no model")
     if isinstance(value, Net):

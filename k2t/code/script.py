@@ -29,6 +29,10 @@ from k2t.rules.tracing.names import (
 
 # What Python code raises here when it is given what it was not made for.
 FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+# What a statement that cannot be followed counts as, so that loops of them end soon.
+SKIPPED = 1000
+# Loops of a file that take long train, and make no model.
+LOOP_HEADSTART = 320_000
 PROPERTIES = frozenset({"property", "cached_property"})
 
 
@@ -47,7 +51,7 @@ class Script(Imports):
 
     def of_file(self, statement: ast.stmt) -> None:
         """One statement of a file; each has its own limit of steps."""
-        outer, self.steps = self.steps, 0
+        outer, self.steps = self.steps, LOOP_HEADSTART if isinstance(statement, ast.For | ast.While) else 0
         try:
             self.execute([statement])
         except (Returned, LoopExit):
@@ -73,6 +77,7 @@ class Script(Imports):
 
     def skip(self, statement: ast.stmt, reason: str, cause: Unknown | None = None) -> None:
         """A statement cannot be followed: what it would bind or change is unknown."""
+        self.steps += SKIPPED
         unknown = cause or Unknown(text_of(statement), self.place(statement), reason=reason)
         if any(isinstance(node, ast.Return) for node in outside_functions(statement)):
             raise Returned(unknown)
