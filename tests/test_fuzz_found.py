@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import parity
 import pytest
-
 from fuzz import default_dtype
 
 import k2t
@@ -66,6 +65,13 @@ def whole_numbers_where_real_ones_are_computed_with(keras: Any) -> Any:
     layers = keras.layers
     x = keras.Input((4, 3), dtype="int32")
     return keras.Model(x, [layer(x) for layer in (layers.Dense(2), layers.LSTM(2), layers.GlobalAveragePooling1D())])
+
+
+@found
+def several_tensors_from_one_call(keras: Any) -> Any:
+    x = keras.Input((4, 3))
+    parts = keras.ops.unstack(keras.layers.Dense(6)(x), axis=1)
+    return keras.Model(x, [keras.layers.Dense(2)(part) for part in parts])
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

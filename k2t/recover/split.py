@@ -119,9 +119,10 @@ class Splitter:
 
     def continues(self, i: int) -> bool:
         """Whether an operation reads the output of the one before it, and nobody else does."""
-        before, op = self.block.ops[i - 1], self.block.ops[i]
+        made, op = self.block.ops[i - 1].outputs, self.block.ops[i]
         read = set(values((op.args, op.kwargs)))
-        return read == {before.outputs} and self.readers.get(before.outputs) == i and self.counts[before.outputs] == 1
+        alone = isinstance(made, Value) and read == {made}
+        return alone and self.readers.get(made) == i and self.counts[made] == 1
 
     def one_input(self, start: int) -> bool:
         """Whether the operation reads a single tensor."""

@@ -100,7 +100,8 @@ def _words(layer: Any) -> tuple[str, ...]:
 
 def _inside(layer: Any, inputs: Sequence[Any]) -> dict[int, _Demand]:
     """What a custom layer or model needs that looks things up: tokens, in inputs that can be such."""
-    sizes = [int(part.input_dim) for part in layer._flatten_layers() if type(part).__name__ == "Embedding"]
+    inside = layer._flatten_layers() if hasattr(layer, "_flatten_layers") else ()  # operations have no layers
+    sizes = [int(part.input_dim) for part in inside if type(part).__name__ == "Embedding"]
     few = [index for index, tensor in enumerate(inputs) if len(tensor.shape) <= 2]
     return {index: _Demand(min(sizes)) for index in few} if sizes else {}
 
