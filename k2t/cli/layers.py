@@ -13,7 +13,7 @@ import click
 from k2t.cli.terminal import print_table
 
 RELEASES = ("Keras 1.2", "Keras 2.2", "Keras 2.15", "Keras 3.15")
-COLUMNS = ("", "in PyTorch", *RELEASES)
+COLUMNS = ("Keras", "in PyTorch", *RELEASES)
 # What files have as layers and no rule translates.
 OTHERS = {
     "ConvLSTM2DCell": "A part of ConvRNN2D, which becomes the loop that ConvLSTM2D becomes.",

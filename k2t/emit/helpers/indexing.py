@@ -21,3 +21,14 @@ def bincount_rows(x: Tensor, minlength: int = 0, weights: Tensor | None = None) 
         for i, row in enumerate(x)
     ]
     return torch.stack(rows)
+
+
+def scatter_reduce(x: Tensor, places: tuple[Tensor, ...], values: Tensor, reduce: str) -> Tensor:
+    """Elements or slices of `x` at places, a tensor for each of the first axes, with `values`."""
+    flat = x.flatten(0, len(places) - 1)
+    place = places[0]
+    for axis, other in enumerate(places[1:], 1):
+        place = place * x.shape[axis] + other
+    values = values.expand(*place.shape, *flat.shape[1:]).reshape(-1, *flat.shape[1:])
+    place = place.reshape(-1, *[1] * (flat.ndim - 1)).expand_as(values)
+    return flat.scatter_reduce(0, place, values, reduce).view_as(x)

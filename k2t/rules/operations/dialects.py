@@ -50,7 +50,7 @@ div_no_nan=divide_no_nan divide_no_nan bitwise_and bitwise_or bitwise_xor rank=n
 cholesky pinv logdet slogdet expm rgb_to_hsv hsv_to_rgb Relu=relu Sigmoid=sigmoid Tanh=tanh And=logical_and
 rsub=swapped_subtract radd=swapped_add rmul=swapped_multiply rtruediv=swapped_divide rdiv=swapped_divide
 rpow=swapped_power rfloordiv=swapped_floor_divide rmod=swapped_mod eq=equal ne=not_equal lt=less le=less_equal
-gt=greater ge=greater_equal or=logical_or and=logical_and xor=logical_xor is_tensor isfinite isnan isinf
+gt=greater ge=greater_equal nextafter invert_permutation=argsort truncatemod=fmod eigh matrix_rank or=logical_or and=logical_and xor=logical_xor is_tensor isfinite isnan isinf
 """
 # name, operation, its parameters in their order: `theirs=ours`.
 TENSORFLOW = """
@@ -225,7 +225,7 @@ RENAMED_CALLS = parsed("tf", TENSORFLOW) | parsed("K", BACKEND)
 @cache
 def load() -> None:
     """The functions that are no renamed operations register themselves."""
-    for module in ("tensorflow", "tensorflow_nn", "random", "backend"):
+    for module in ("tensorflow", "tensorflow_nn", "tensorflow_math", "tensorflow_image", "random", "backend"):
         importlib.import_module(f"k2t.rules.operations.{module}")
 
 

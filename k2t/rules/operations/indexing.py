@@ -11,6 +11,7 @@ import numpy as np
 from k2t.errors import UntranslatableError
 from k2t.graph import Shape
 from k2t.program import Axis, Parameter, Size, Value
+from k2t.rules.base import require
 from k2t.rules.builder import Builder
 from k2t.rules.operations.base import (
     Options,
@@ -286,21 +287,30 @@ def scatter(b: Builder, indices: Any, values: Value, shape: Sequence[Any]) -> Va
     return b.call(".index_put", zeros, places, values, accumulate=True, shape=sizes, layout="keras")
 
 
+# Keras's name of a reduction -> torch's.
+REDUCTIONS = {"max": "amax", "min": "amin", "mul": "prod"}
+
+
 @operation(
     "scatter_update",
     examples=[
         call(real(6, 3), whole(1, 2, below=3), real(1)),
         call(real(6, 3), np.array([[1], [4]]), real(2, 3)),
         call(real(6, 3), np.array([[1], [1]]), real(2, 3), "add"),
+        call(real(6, 3), np.array([[1, 0], [1, 2], [1, 0]]), real(3), "max"),
+        call(real(6, 3), np.array([[1], [1]]), real(2, 3), "min"),
+        call(real(6, 3), np.array([[1], [1]]), real(2, 3), "mul"),
     ],
 )
 def scatter_update(b: Builder, inputs: Value, indices: Any, updates: Any, reduction: str | None = None) -> Value:
-    """.index_put."""
-    if reduction not in (None, "add"):
-        raise UntranslatableError(f"scatter_update with reduction={reduction!r}")
+    """.index_put, or .scatter_reduce."""
+    require(reduction, (None, "add", *REDUCTIONS), "reduction")
     places, _ = columns(b, indices)
     options: Options = {"accumulate": True} if reduction else {}
     new = tensor(b, updates)
+    if reduction in REDUCTIONS:
+        how = REDUCTIONS[reduction]
+        return b.call("scatter_reduce", inputs, places, new, how, shape=inputs.shape, layout="keras")
     return b.call(".index_put", inputs, places, new, shape=inputs.shape, layout="keras", **options)
 
 
