@@ -135,7 +135,7 @@ class Libraries(Members):
             if made is not NOTHING:
                 return made
         if path.split(".", maxsplit=1)[0] not in ("tf", "keras", "K", "np", "math", "tensor", "tfa"):
-            return Unknown(f"{path}(...)", self.place(node))
+            return Unknown(text(node), self.place(node))
         if (set(path.split(".")) & set(DEAD) and not path.startswith("tf.math")) or name[:1].isupper():
             return Unknown(text(node), self.place(node))
         if any(isinstance(leaf, Unknown) for leaf in leaves((args, kwargs))):

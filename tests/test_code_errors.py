@@ -1,0 +1,171 @@
+"""Keras code in, at its edges: notebooks, projects, old spellings; and what is said where code cannot be followed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+import k2t
+from k2t.code import read_code
+from k2t.errors import K2TError, ReadError, UnsupportedError
+
+SMALL = """
+    import keras
+    from keras import layers
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, layers.Dense(units, activation="relu")(inputs))
+"""
+
+
+def written(folder: Path, source: str, name: str = "model.py") -> str:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dedent(source))
+    return str(path)
+
+
+def calls(source: str, **arguments: Any) -> list[tuple[str, dict[str, Any]]]:
+    """(kind, options) of each call."""
+    return [(call.layer.kind, call.layer.options) for call in read_code(source, arguments).graph.calls]
+
+
+def test_a_notebook_is_read_without_its_magics(tmp_path: Path) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# title"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip install keras\n", "units = 3"]},
+        {"cell_type": "code", "source": ["an exercise: fill in ??? here"]},
+        {"cell_type": "code", "source": dedent(SMALL)},
+    ]
+    path = tmp_path / "book.ipynb"
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    assert calls(str(path)) == [("Dense", {"units": 3, "activation": "relu"})]
+
+
+def test_imports_of_the_project_are_followed(tmp_path: Path) -> None:
+    written(tmp_path, "", "pkg/__init__.py")
+    written(tmp_path, "WIDTH = 5\ndef head(x): return blocks.dense(x, WIDTH)\nfrom . import blocks\n", "pkg/heads.py")
+    written(tmp_path, "from keras.layers import *\ndef dense(x, n): return Dense(n)(x)\n", "pkg/blocks.py")
+    source = """
+        from keras.layers import Input
+        from keras.models import Model
+        from pkg.heads import head
+        def build():
+            a = Input((4,))
+            return Model(a, head(a))
+    """
+    assert calls(written(tmp_path, source) + ":build") == [("Dense", {"units": 5})]
+
+
+def test_keras_1_and_keras_3_spell_the_same_model(tmp_path: Path) -> None:
+    old = """
+        from keras.models import Model
+        from keras.layers import Input, Convolution2D, MaxPooling2D, Flatten, Dense, merge
+        def build():
+            a = Input(shape=(8, 8, 3))
+            x = Convolution2D(4, 3, 5, border_mode="same", subsample=(2, 1), activation="relu", name="one")(a)
+            y = Convolution2D(4, 1, 1, border_mode="same", subsample=(2, 1), bias=False, name="two")(a)
+            x = merge([x, y], mode="concat", concat_axis=3, name="three")
+            x = MaxPooling2D((2, 2), strides=(2, 2), border_mode="valid", name="four")(x)
+            return Model(input=a, output=Dense(output_dim=2, name="five")(Flatten(name="flat")(x)))
+    """
+    new = """
+        import keras
+        from keras import layers, ops
+        def build():
+            a = keras.Input(shape=(8, 8, 3))
+            x = layers.Conv2D(4, (3, 5), padding="same", strides=(2, 1), activation="relu", name="one")(a)
+            y = layers.Conv2D(4, 1, padding="same", strides=(2, 1), use_bias=False, name="two")(a)
+            x = layers.Concatenate(axis=3, name="three")([x, y])
+            x = layers.MaxPool2D(2, name="four")(x)
+            return keras.Model(a, layers.Dense(2, name="five")(layers.Flatten(name="flat")(x)))
+    """
+    texts = [k2t.convert(written(tmp_path, text, name) + ":build", flat=True).source for name, text in
+             (("old/net.py", old), ("new/net.py", new))]  # fmt: skip
+    bodies = [text.partition("from __future__")[2] for text in texts]
+    assert "nn.Conv2d(3, 4, (3, 5), stride=(2, 1)" in bodies[0]
+    assert bodies[0] == bodies[1]
+
+
+def test_a_recurrent_layer_means_what_its_release_computed(tmp_path: Path) -> None:
+    source = "from keras.models import Sequential\nfrom keras.layers import {}\nm = Sequential()\nm.add({})\n"
+    old = calls(written(tmp_path, source.format("LSTM", "LSTM(output_dim=3, input_dim=2, inner_init='one')")))
+    tf = written(tmp_path, source.format("GRU", "GRU(3, input_shape=(4, 2))").replace("keras", "tensorflow.keras"))
+    assert old[0][1]["recurrent_activation"] == "keras2_hard_sigmoid"
+    assert calls(tf)[0][1]["reset_after"] is True
+
+
+def test_nothing_of_the_code_runs(tmp_path: Path) -> None:
+    spy = f"open({str(tmp_path / 'spy')!r}, 'w').write('x')"
+    source = f"import os\n{spy}\nunits = 4\nos.system('touch {tmp_path / 'spy'}')\n{dedent(SMALL)}"
+    assert calls(written(tmp_path, source)) == [("Dense", {"units": 4, "activation": "relu"})]
+    assert not (tmp_path / "spy").exists()
+
+
+def test_a_value_that_the_code_does_not_hold_is_named_and_can_be_given(tmp_path: Path) -> None:
+    path = written(tmp_path, f"import pandas as pd\nunits = len(pd.read_csv('x.csv').columns)\n{dedent(SMALL)}")
+    with pytest.raises(
+        UnsupportedError, match=r"model.py:\d+:\d+ \(Dense\).*`units = len\(.*--arg units=VALUE"
+    ) as error:
+        read_code(path)
+    assert str(error.value).endswith("translated 0 of 1 layer calls")
+    assert calls(path, units=7)[0][1]["units"] == 7
+
+
+def test_every_place_without_translation_is_listed(tmp_path: Path) -> None:
+    source = """
+        import keras
+        from keras import layers
+        a = keras.Input((8, 8, 3))
+        x = layers.Conv2D(4, 3)(a)
+        y = layers.TFSMLayer("saved")(x)
+        z = layers.Lambda(lambda t: mystery(t))(x)
+        model = keras.Model(a, layers.add([y, z]))
+    """
+    with pytest.raises(UnsupportedError) as error:
+        read_code(written(tmp_path, source))
+    assert [problem.kind for problem in error.value.problems] == ["TFSMLayer", "Lambda"]
+    assert "model.py:6:5" in str(error.value)
+    assert "mystery" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "entry", "reason"),
+    [
+        ("import keras\nx = 1\n", "", "no model is made in it"),
+        ("import keras\nx = 1\n", ":build", "there is no 'build'"),
+        (
+            "import keras\ndef a(): return keras.Sequential()\ndef b(): return keras.Sequential()\n",
+            "",
+            "name one: .*(of a, b)",
+        ),
+        ("def build(): return 3\n", ":build", "makes int, and no model"),
+        ("import keras\ndef build(n): raise ValueError('bad ' + str(n))\n", ":build", "raises ValueError"),
+        ("import keras\nm = keras.Sequential([keras.layers.Dense(3)])\n", ":m", "--input-shape"),
+        ("def build(:\n", ":build", "no Python that can be parsed"),
+        ("def build():\n  return build()\n", ":build", "call each other"),
+        ("def build():\n  while True: pass\n", ":build", "steps"),
+    ],
+)
+def test_what_is_wrong_is_said(source: str, entry: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match=reason):
+        read_code(written(tmp_path, source) + entry)
+
+
+def test_an_argument_that_nothing_takes_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(K2TError, match="nothing is named depth"):
+        read_code(written(tmp_path, f"units = 3\n{dedent(SMALL)}"), {"depth": 3})
+
+
+def test_an_unknown_condition_spoils_what_it_would_change(tmp_path: Path) -> None:
+    source = """
+        import os, keras
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        if os.environ.get("DEEP"):
+            model.add(keras.layers.Dense(3))
+    """
+    with pytest.raises(UnsupportedError, match="DEEP"):
+        read_code(written(tmp_path, source))
