@@ -50,7 +50,8 @@ div_no_nan=divide_no_nan divide_no_nan bitwise_and bitwise_or bitwise_xor rank=n
 cholesky pinv logdet slogdet expm rgb_to_hsv hsv_to_rgb Relu=relu Sigmoid=sigmoid Tanh=tanh And=logical_and
 rsub=swapped_subtract radd=swapped_add rmul=swapped_multiply rtruediv=swapped_divide rdiv=swapped_divide
 rpow=swapped_power rfloordiv=swapped_floor_divide rmod=swapped_mod eq=equal ne=not_equal lt=less le=less_equal
-gt=greater ge=greater_equal nextafter invert_permutation=argsort truncatemod=fmod eigh matrix_rank or=logical_or and=logical_and xor=logical_xor is_tensor isfinite isnan isinf
+gt=greater ge=greater_equal or=logical_or and=logical_and xor=logical_xor is_tensor isfinite isnan isinf
+nextafter invert_permutation=argsort truncatemod=fmod eigh matrix_rank
 """
 # name, operation, its parameters in their order: `theirs=ours`.
 TENSORFLOW = """

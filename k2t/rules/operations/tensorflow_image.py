@@ -25,10 +25,9 @@ MATRICES = {"rgb_to_yiq": YIQ, "yiq_to_rgb": FROM_YIQ, "rgb_to_yuv": YUV, "yuv_t
 for _name in ("brightness", "contrast", "crop", "flip_left_right", "flip_up_down", "hue", "jpeg_quality", "saturation"):
     for _prefix in ("random", "stateless_random"):
         REFUSED_FUNCTIONS[f"tf.image.{_prefix}_{_name}"] = "draws at random; augment the data before the model"
+BOXES = "chooses boxes; call torchvision.ops.nms behind the model"
 for _name in ("", "_overlaps", "_padded", "_with_scores"):
-    REFUSED_FUNCTIONS[f"tf.image.non_max_suppression{_name}"] = (
-        "chooses boxes; call torchvision.ops.nms behind the model"
-    )
+    REFUSED_FUNCTIONS[f"tf.image.non_max_suppression{_name}"] = BOXES
 
 
 def colours(b: Builder, images: Value, *, matrix: Any) -> Any:
