@@ -27,7 +27,7 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/conversion.py
 	$(BIN)/python tests/benchmarks/length.py
 	$(BIN)/python tests/benchmarks/memory.py
-	$(BIN)/python tests/benchmarks/inference.py
+	$(BIN)/python tests/benchmarks/speed.py
 
 # Every network of keras.applications, with random weights.
 applications: $(READY)
