@@ -53,11 +53,20 @@ KERAS_1 = """
     from keras.layers.core import Dense, Flatten
     from keras.layers.convolutional import Convolution2D, MaxPooling2D
     from keras.layers.recurrent import LSTM
+    from keras.engine.topology import Layer
     from keras.optimizers import SGD
+    from keras import backend as K
     import matplotlib.pyplot as plt
+
+    class Scale(Layer):
+        def build(self, input_shape):
+            self.gamma = self.add_weight((input_shape[-1],), initializer="one", name="gamma")
+        def call(self, x, mask=None):
+            return K.reshape(self.gamma, (1, 1, 1, 4)) * x
 
     model = Sequential()
     model.add(Convolution2D(4, 3, 3, border_mode="same", subsample=(2, 2), init="he_normal", input_shape=(9, 9, 1)))
+    model.add(Scale())
     model.add(MaxPooling2D((2, 2), border_mode="valid"))
     model.add(Flatten())
     model.add(Dense(output_dim=2, bias=False))

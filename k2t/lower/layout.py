@@ -48,7 +48,7 @@ def constrain(labels: Labels, number: int, op: Op, keras: int, first: int) -> No
     if kind == "any" and not same_rank(op, [*read, *made]):
         kind = "keras"
     if kind == "reshape":
-        sides = [keras if moves_data(value.shape) else labels.new() for value in (read[0], made[0])]
+        sides = [keras if moves_data(value.shape) else labels.new() for value in ((read or made)[0], made[0])]
     elif kind == "permute":
         sides = [labels.new(), labels.new()]
     elif kind in ("any", "flatten", "merge_frames", "split_frames"):

@@ -45,7 +45,7 @@ def install(keras: Any, version: str) -> None:
     models = {"Model": _old_model(keras.Model)}
     if version.startswith("1"):
         layers |= {name: _old_layer(keras, name) for name in TABLES[1] if KINDS.get(name, name) in layers}
-        layers |= {"merge": _merge(keras), "Merge": _merge(keras)}
+        layers |= {"merge": _merge(keras), "Merge": _merge(keras), "Layer": _old_base(keras.layers.Layer)}
     backend = {"image_dim_ordering": lambda: "tf", "set_image_dim_ordering": lambda order: None}
     own = {"layers": layers | models, "models": models, "backend": backend, "": models}
     sys.meta_path.insert(0, _Finder(keras, own))
@@ -136,6 +136,18 @@ def _old_layer(keras: Any, name: str) -> Callable[..., Any]:
         return getattr(keras.layers, kind)(**config, **common)
 
     return make
+
+
+def _old_base(layer: Any) -> Any:
+    """The class that custom layers extend: `add_weight(shape, initializer)`; it listed its variables itself."""
+
+    class Layer(layer):  # type: ignore[misc]
+        trainable_weights = property(layer.trainable_weights.fget, lambda self, value: None)
+
+        def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+            return super().add_weight(**dict(zip(("shape", "initializer"), args, strict=False)) | kwargs)
+
+    return Layer
 
 
 def _merge(keras: Any) -> Callable[..., Any]:
