@@ -31,8 +31,15 @@ LONGEST = {
     "DenseNet121": 130,
     "VGG16": 90,
     "ConvNeXtTiny": 150,
+    "NASNetMobile": 320,
 }
-DEEPER = {"ResNet152": "ResNet50"}
+DEEPER = {
+    "ResNet152": "ResNet50",
+    "DenseNet201": "DenseNet121",
+    "EfficientNetB7": "EfficientNetB0",
+    "ConvNeXtXLarge": "ConvNeXtTiny",
+}
+EXACT = ["ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny", "NASNetMobile"]
 
 
 def architecture(keras: Any, name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Block:
@@ -81,7 +88,7 @@ def test_depth_is_free(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert abs(deep - shallow) <= 3
 
 
-@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny"])
+@pytest.mark.parametrize("name", EXACT)
 def test_flat_and_structured_agree_bit_for_bit_and_with_keras(name: str, tmp_path: Path) -> None:
     with applications.float64("keras") as keras:
         model = applications.build(keras, name)

@@ -19,6 +19,7 @@ from k2t.recover.split import heavy
 
 PATIENCE = 600  # steps of one search
 LONGEST = 200  # operations
+OPTIONAL = 4  # runs of operations that not every instance has, at most
 DIFFERENT = 0.6  # of the operations may be missing on one side
 
 
@@ -204,7 +205,25 @@ class Search:
             weighs = heavy([some])
             either += weighs
             both += weighs and step is not None and op is not None
-        return both * 2 >= either and (both > 0 or either == 0)
+        return both * 2 >= either and (both > 0 or either == 0) and self.optional_runs(found) <= OPTIONAL
+
+    def optional_runs(self, found: State) -> int:
+        """How many runs of operations some instances would lack."""
+        count = len(self.template.forms)
+        lacking = [
+            tuple(sorted(step.members)) + (0,) * (op is None) if step else (-1,)
+            for step, op, *_ in path_of(found)
+            if step is None or op is None or len(step.members) < count
+        ]
+        places = [
+            i
+            for i, (step, op, *_) in enumerate(path_of(found))
+            if step is None or op is None or len(step.members) < count
+        ]
+        starts = [
+            k for k in range(len(places)) if not k or places[k] != places[k - 1] + 1 or lacking[k] != lacking[k - 1]
+        ]
+        return len(starts)
 
     def merged(self, found: State) -> Template:
         """The template that the alignment makes."""

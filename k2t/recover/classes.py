@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k2t.graph import map_structure
-from k2t.lower.names import RESERVED, Namespace, snake_case
+from k2t.lower.names import RESERVED, Namespace
 from k2t.program import Block, Code, Module, Op, Parameter, Value, leaves
 from k2t.recover.align import Step
 from k2t.recover.conditions import conditional
@@ -290,7 +290,7 @@ def rename_parts(block: Block) -> None:
         parts = [arg for arg in module.args if isinstance(arg, Module)]
         if parts or not module.name:
             words = {re.split(r"_|(?<=\D)\d+$", part.name)[0] for part in parts if part.name}
-            kind = snake_case(str(module.call).rpartition(".")[2])
+            kind = str(module.call).rpartition(".")[2].lower()
             wish = words.pop() if len(words) == 1 else "shortcut" if parts and op.args[0] in block.inputs else kind
             module.name = names.claim(wish)
         for number, part in enumerate(parts):

@@ -84,14 +84,20 @@ def identity(run: Run, scope: Scope) -> Op | None:
     for op in run.ops:
         read = list(values((op.args, op.kwargs)))
         module = as_module(op)
-        if read != [current] or module is None:
+        if read != [current] or module is None or partly_frozen(module):
             return None
         modules.append(module)
         current = next(values(op.outputs))
     whole = modules[0] if len(modules) == 1 else sequential(run, modules)
-    name = next((module.name for module in modules if module.name), "optional")
+    kind = str(modules[0].call).rpartition(".")[2].lower()
+    name = next((module.name for module in modules if module.name), kind)
     whole.condition = condition(run, scope, re.split(r"_|\d+$", name)[0])
     return Op(whole, (run.bypass,), {}, run.output, layer=run.ops[-1].layer)
+
+
+def partly_frozen(module: Module) -> bool:
+    """Whether some of its parameters are trained and others are not."""
+    return len({weight.trainable for weight in module.weights.values() if not weight.buffer}) > 1
 
 
 def sequential(run: Run, modules: list[Module]) -> Module:

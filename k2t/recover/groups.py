@@ -41,7 +41,7 @@ def saving(group: Group) -> float:
     written = sum(lines(segment.ops) for segment in group.segments)
     members = [next(iter(step.members.values())) for step in group.template.steps]
     optional = sum(step.bypass is not None for step in group.template.steps)
-    return written - lines(members) - optional / 2 - OVERHEAD - len(group.segments) / 2
+    return written - lines(members) - optional - OVERHEAD - len(group.segments) / 2
 
 
 def lines(ops: Iterable[Op]) -> float:

@@ -120,6 +120,8 @@ def known_shape(block: Block) -> str:
         return "ConvNeXtBlock"
     if depthwise == 1 and targets[".mean"] and targets["*"]:
         return "MBConv"
+    if depthwise == 1 and len(convolutions) == 2 and not targets["+"]:
+        return "DepthwiseSeparable"
     if depthwise == 1 and len(convolutions) >= 2 and targets["+"]:
         return "InvertedResidual"
     if not depthwise and not targets["*"] and targets["+"] == 1 and calls["nn.BatchNorm2d"]:
@@ -129,6 +131,8 @@ def known_shape(block: Block) -> str:
             return "BasicBlock"
     if targets["torch.cat"] == 1 and len(convolutions) == 2 and len(block.inputs) == 1 and calls["nn.BatchNorm2d"]:
         return "DenseLayer"
+    if len(ops) == 3 and len(convolutions) == 1 and calls["nn.BatchNorm2d"]:
+        return "ConvNormAct"
     if pools == 1 and len(convolutions) == 1 and calls["nn.BatchNorm2d"] and not targets["+"]:
         return "Transition"
     return ""

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from k2t.program import Block, Module, Op, Value, values
-from k2t.recover.forms import Segment, last_readers, segment_of
+from k2t.recover.forms import Segment, is_depthwise, last_readers, segment_of
 from k2t.recover.naming import INDEX, common_prefix, common_suffix, is_automatic
 
 MOST_INPUTS = 2  # of a piece
@@ -61,6 +61,8 @@ class Splitter:
         yield from self.by_names()
         yield self.by_flow()
         yield self.by_chain()
+        yield self.by_layer()
+        yield self.by_depthwise()
 
     def by_names(self) -> Iterator[list[Segment]]:
         """Layers whose names begin alike up to a number: `conv2_block1_…`."""
@@ -115,6 +117,29 @@ class Splitter:
             if i - start > 2 and self.free(start, i) and heavy(self.block.ops[start:i]):
                 found.append(self.segment(start, i))
             start = i
+        return found
+
+    def by_layer(self) -> list[Segment]:
+        """A layer with weights, its normalization and its activation."""
+        found = []
+        for i in range(len(self.block.ops) - 2):
+            layer, norm, last = self.block.ops[i : i + 3]
+            usual = heavy([layer]) and not is_norm(layer) and is_norm(norm) and is_activation(last)
+            if usual and self.continues(i + 1) and self.continues(i + 2) and self.free(i, i + 3):
+                found.append(self.segment(i, i + 3))
+        return found
+
+    def by_depthwise(self) -> list[Segment]:
+        """A depthwise convolution, the pointwise one behind it, and what follows both."""
+        found = []
+        starts = [i for i, op in enumerate(self.block.ops) if isinstance(op.target, Module) and is_depthwise(op.target)]
+        starts = [i - (i > 0 and self.block.ops[i - 1].target == "F.pad") for i in starts]
+        for start, stop in itertools.pairwise([*starts, len(self.block.ops)]):
+            end = start + 1
+            while end < stop and self.continues(end) and is_part(self.block.ops[end]):
+                end += 1
+            if end - start > 2 and self.free(start, end):
+                found.append(self.segment(start, end))
         return found
 
     def continues(self, i: int) -> bool:
@@ -251,6 +276,18 @@ def heavy(ops: list[Op]) -> bool:
     return any(
         isinstance(op.target, Module) and (op.target.weights or not isinstance(op.target.call, str)) for op in ops
     )
+
+
+def is_part(op: Op) -> bool:
+    """Whether it belongs to a block of convolutions: one of them, a normalization, padding or an activation."""
+    if isinstance(op.target, Module):
+        return str(op.target.call).startswith(("nn.Conv", "nn.BatchNorm"))
+    return is_activation(op) or op.target == "F.pad"
+
+
+def is_norm(op: Op) -> bool:
+    """Whether it is a normalization with weights."""
+    return isinstance(op.target, Module) and "Norm" in str(op.target.call)
 
 
 def is_activation(op: Op) -> bool:
