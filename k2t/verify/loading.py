@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -185,7 +186,9 @@ def _load(found: Library, file: ModelFile) -> Any:
             _load_weights(model, weights_of(file.path))
         else:
             with named(file.path, f"model.{file.kind}") as link:
-                model = keras.saving.load_model(link, compile=False, safe_mode=not file.run_source)
+                own = {} if found.legacy else operations(layer_names(found, file))
+                options = {"compile": False, "safe_mode": not file.run_source}
+                model = keras.saving.load_model(link, custom_objects=own, **options)
         if file.weights is not None:
             _load_weights(model, file.weights)
     except Exception as error:
@@ -251,11 +254,26 @@ def refuse_unknown(found: Library, file: ModelFile) -> None:
     Raises:
         K2TError: there are some.
     """
-    lacking = configs.layer_classes(file.config) - set(vars(found.keras.layers)) - configs.MODELS
-    lacking -= configs.RENAMED | {name for name in lacking if _registered(found, name)}
+    lacking = layer_names(found, file) - configs.RENAMED
+    lacking -= {name for name in lacking if _registered(found, name)}
+    lacking -= set() if found.legacy else operations(lacking).keys()
     if lacking:
         names = ", ".join(sorted(lacking))
         raise K2TError(f"{file.path}: the reference needs custom layers that {found.label} lacks: {names}")
+
+
+def layer_names(found: Library, file: ModelFile) -> set[str]:
+    """The classes in the file that are neither layers nor models of the library."""
+    return configs.layer_classes(file.config) - set(vars(found.keras.layers)) - configs.MODELS
+
+
+def operations(names: set[str]) -> dict[str, Any]:
+    """The classes of these operations of Keras 3, which its own .h5 files name and its loading does not know."""
+    modules = ("core", "function", "image", "linalg", "math", "nn", "numpy")
+    found: dict[str, Any] = {}
+    for module in (importlib.import_module(f"keras.src.ops.{name}") for name in modules):
+        found |= {name: getattr(module, name) for name in names if isinstance(getattr(module, name, None), type)}
+    return found
 
 
 def _registered(found: Library, name: str) -> bool:
