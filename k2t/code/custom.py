@@ -269,13 +269,17 @@ def as_option(value: Any, era: Era) -> Any:
     return value
 
 
+# Functions whose arguments have other defaults than the activations of that name.
+OTHERWISE = frozenset({"keras.ops.gelu", "keras.ops.nn.gelu", "tf.nn.leaky_relu", "tf.compat.v1.nn.leaky_relu"})
+
+
 def library_option(value: Library, era: Era) -> Any:
     """A function of a library: an activation by its name, anything else as a function."""
     from k2t.rules.activations import ACTIVATIONS
 
     name = value.path.rpartition(".")[2]
     known = value.path.startswith(("keras.activations.", "tf.nn.", "keras.ops.", "tf.", "K."))
-    if known and name in ACTIVATIONS and not (name == "leaky_relu" and value.path.startswith("tf.")):
+    if known and name in ACTIVATIONS and value.path not in OTHERWISE:
         return name
     if value.path.startswith(("keras.initializers", "keras.regularizers", "keras.constraints")):
         return name

@@ -57,6 +57,8 @@ EMPTY_WORDS = frozenset(
 )
 # Methods that take data.
 FITTED = frozenset({"fit", "evaluate", "predict", "train_on_batch", "predict_on_batch"})
+# Stands for the class of what a function has made when it returns nothing.
+CLASS = CustomClass(ast.ClassDef("Function", [], [], [], []), [], {})
 START = ast.Pass(lineno=1, col_offset=0)
 
 
@@ -133,7 +135,12 @@ def candidates(tree: ast.Module) -> list[list[str]]:
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith(MAKERS) for base in node.bases)
     ]
     tops = [node.name for node in functions if node.name in makers and node.name not in used]
-    return [list(dict.fromkeys(variables)), tops or sorted(makers), classes]
+    silent = [
+        node.name
+        for node in functions
+        if any(call_name(part) in MAKERS for part in ast.walk(node) if isinstance(part, ast.Call))
+    ]
+    return [list(dict.fromkeys(variables)), tops or sorted(makers), classes, silent]
 
 
 def call_name(call: ast.Call) -> str:
@@ -227,7 +234,7 @@ def called(script: Script, value: Any, name: str, shapes: Sequence[Shape]) -> An
         for key, shape in zip(free, shapes, strict=False):
             arguments[key] = tuple(shape[1:]) if "shape" in key else script.given_tensor(key, shape)
         result = script.run(value, [], arguments)
-        return result
+        return script.ended.get("model", Thing(CLASS, script.ended)) if result is None else result
     if isinstance(value, CustomClass):
         found = value.find("__init__")
         arguments = wanted(script, Closure(found[1], found[0].names), skip=1) if found else {}

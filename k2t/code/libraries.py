@@ -6,6 +6,8 @@ import ast
 import copy
 from typing import Any
 
+import numpy as np
+
 from k2t.code.layers import FUNCTIONAL, MODELS, kind_of
 from k2t.code.members import Members
 from k2t.code.models import BASES
@@ -204,6 +206,8 @@ class Libraries(Members):
         from k2t.code.backbones import builder
 
         parts = path.split(".")
+        if parts[-1] == "preprocess_input" and args and isinstance(args[0], Tensor):
+            return self.preprocessed(node, parts[-2], args[0])
         if parts[-1] in ("preprocess_input", "decode_predictions"):
             return Unknown(text(node), self.place(node))
         function = builder(self, parts[-1])
@@ -217,6 +221,20 @@ class Libraries(Members):
             kwargs = {**kwargs, "weights": None}
         args = [item for place, item in enumerate(args) if place < 1 or item not in ("imagenet", "noisy-student")]
         return self.apply(node, function, args, kwargs)
+
+    def preprocessed(self, node: ast.AST, family: str, images: Any) -> Any:
+        """`preprocess_input` of images between 0 and 255: what each family of models expects."""
+        if family.startswith(("efficientnet", "mobilenet_v3", "convnext", "regnet")):
+            return images
+        if family.startswith(("vgg", "resnet50", "imagenet_utils")) or family == "resnet":
+            reverse = (Ellipsis, slice(None, None, -1))
+            return self.binary(node, ast.Sub, self.item(node, images, reverse), np.array([103.939, 116.779, 123.68]))
+        if family.startswith("densenet"):
+            scaled = self.binary(
+                node, ast.Sub, self.binary(node, ast.Div, images, 255.0), np.array([0.485, 0.456, 0.406])
+            )
+            return self.binary(node, ast.Div, scaled, np.array([0.229, 0.224, 0.225]))
+        return self.binary(node, ast.Sub, self.binary(node, ast.Div, images, 127.5), 1.0)
 
     def cloned(self, node: ast.AST, net: Any) -> Any:
         """`clone_model(net)`."""

@@ -79,6 +79,7 @@ class Models(Interpreter):
         self.numbers = 0
         self.calls = 0
         self.failed = 0
+        self.ended: dict[str, Any] = {}
         self.names_taken: dict[str, int] = {}
 
     def place(self, node: ast.AST) -> str:

@@ -61,6 +61,10 @@ class Script(Imports):
         finally:
             self.steps = outer
 
+    def leave(self) -> None:
+        """Remember the names of the function that ended last."""
+        self.ended = dict(self.names.maps[0])
+
     def execute(self, body: Sequence[ast.stmt]) -> None:
         """Statements in order; what one of them fails to make is unknown afterwards."""
         for statement in body:

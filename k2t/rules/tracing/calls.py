@@ -216,9 +216,13 @@ class Calls(Expressions):
         except Returned as returned:
             return returned.value
         finally:
+            self.leave()
             self.names = outer
             self.depth -= 1
         return None
+
+    def leave(self) -> None:
+        """A function ends; its names are still there."""
 
     def bind(self, function: Closure, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Parameters by name, defaults included."""

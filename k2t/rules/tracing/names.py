@@ -202,10 +202,18 @@ class Bound:
     name: str
 
 
+# Under which paths TensorFlow has had Keras.
+KERAS_PATHS = (
+    *(f"{name}.{place}keras" for name in ("tensorflow", "tf") for place in ("", "python.", "compat.v1.", "compat.v2.")),
+    *(f"{name}.contrib.{place}keras" for name in ("tensorflow", "tf") for place in ("keras.api.", "keras.python.", "")),
+    "tf_keras",
+)
+
+
 def library_path(path: str) -> str:
     """A dotted name below the library's usual name: `tensorflow.keras.backend.sum` -> `K.sum`."""
     parts = path.split(".")
-    for start in ("tensorflow.keras", "tf.keras", "tensorflow.python.keras", "tf_keras"):
+    for start in KERAS_PATHS:
         prefix = start.split(".")
         if parts[: len(prefix)] == prefix:
             parts = ["keras", *parts[len(prefix) :]]
