@@ -421,3 +421,24 @@ program(
         model.add(keras.layers.Dense(config.width, use_bias=args.bias))
     """,
 )
+program(
+    "a backbone of keras.applications, and its preprocessing",
+    """
+    import keras
+    from keras import layers
+    from keras.applications import MobileNetV2
+    from keras.applications.mobilenet_v2 import preprocess_input
+
+    def build(classes=2):
+        base = MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(32, 32, 3))
+        base.trainable = False
+        inputs = keras.Input((32, 32, 3))
+        x = base(preprocess_input(inputs * 255.0), training=False)
+        x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x))
+        cut = keras.Model(base.input, base.get_layer("block_3_expand_relu").output, name="cut")
+        y = layers.GlobalMaxPooling2D()(cut(inputs))
+        return keras.Model(inputs, layers.Dense(classes)(layers.concatenate([x, y])))
+    """,
+    "build",
+    classes=3,
+)

@@ -87,14 +87,14 @@ def read_code(
     if net is None:
         raise ReadError(f"{source}: no model")
     layers = net.members if net.sequential else [one for one in ordered(net.inputs, net.outputs) if is_layer(one)]
-    locate(layers)
+    copies = locate(layers)
     if len(layers) == 1 and isinstance(layers[0], Custom) and layers[0].kind.library_base() == "Model":
         layers[0].layer.path = ""  # the model itself
     graph = script.graph(net)
     if not net.named:
         graph = replace(graph, name=title(entry, path))
     if weights is not None:
-        read_weights(weights, Model(graph, tuple(one.layer for one in layers), {}), script.era)
+        read_weights(weights, Model(graph, tuple(one.layer for one in layers), copies), script.era)
     version = ".".join(map(str, script.era.version))
     return Source(
         source,

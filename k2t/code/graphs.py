@@ -151,14 +151,27 @@ def is_function(made: Made) -> bool:
     return made.layer.kind == "Function" or made.layer.kind.startswith("ops.")
 
 
-def locate(layers: list[Made], around: str = "layers") -> None:
-    """Give each layer, and those inside models, the path where an archive keeps it."""
+def locate(layers: list[Made], prefix: str = "", known: dict[Made, str] | None = None) -> dict[str, str]:
+    """Give each layer, and those inside models, the path where an archive keeps it.
+
+    Returns:
+        Path of each layer that another model before has, too -> where the archive keeps it, which is once.
+    """
     used: dict[str, int] = {}
+    known = {} if known is None else known
+    copies: dict[str, str] = {}
     for made in layers:
         if is_function(made) or made.layer.kind == "InputLayer":
             continue
         name = snake_case(made.layer.kind.rpartition(">")[2])
         number = used[name] = used.get(name, -1) + 1
-        made.layer.path = f"{around}/{name}_{number}" if number else f"{around}/{name}"
+        made.layer.path = f"layers/{name}_{number}" if number else f"layers/{name}"
+        path = f"{prefix}{made.layer.path}"
+        if made in known:
+            copies[path] = known[made]
+            continue
+        known[made] = path
         if isinstance(made, Net):
-            locate(made.members if made.sequential else ordered(made.inputs, made.outputs))
+            inner = made.members if made.sequential else ordered(made.inputs, made.outputs)
+            copies |= locate(inner, f"{path}/", known)
+    return copies
