@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,45 @@ def test_recovery_never_makes_it_longer(path: Path) -> None:
     assert "options: --flat" in flat.source
     for result in (structured, flat):
         assert len(json.loads(result.metadata["k2t.weights"])) == len(result.tensors)
+
+
+def test_what_is_between_blocks_in_a_row_may_be_read_by_others(tmp_path: Path) -> None:
+    code = """
+from keras import Input, Model, layers
+
+def block(x):
+    x = layers.Conv2D(8, 3, padding="same")(x)
+    return layers.ReLU()(layers.BatchNormalization()(x))
+
+inputs = Input((8, 8, 8))
+first = block(inputs)
+second = block(first)
+third = block(second)
+model = Model(inputs, layers.Concatenate()([first, second, third]))
+"""
+    (tmp_path / "model.py").write_text(code, "utf-8")
+    result = k2t.convert(f"{tmp_path / 'model.py'}:model")
+    (tmp_path / "net.py").write_text(result.source, "utf-8")
+    net = getattr(load_net(tmp_path / "net.py"), result.class_name)()
+    assert net(torch.zeros(2, 8, 8, 8)).shape == (2, 24, 8, 8)
+
+
+def test_the_search_is_linear_in_the_number_of_layers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seconds = []
+    for count in (500, 2000):
+        main = translate.translate(read(chain(count, tmp_path / f"{count}.json")).graph, has_weights=False)
+        blocks = lower(main)
+        start = time.perf_counter()
+        recover(blocks)
+        seconds.append(time.perf_counter() - start)
+    assert seconds[1] <= 8 * seconds[0]
+
+
+def chain(count: int, path: Path) -> Path:
+    """Convolutions behind each other."""
+    layers: list[Any] = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 8, 8, 4], "name": "input"}}]
+    for i in range(count):
+        options = {"filters": 4, "kernel_size": [3, 3], "padding": "same", "activation": ("relu", "linear")[i % 7 == 0]}
+        layers.append({"class_name": "Conv2D", "config": {"name": f"conv2d_{i}", **options}})
+    path.write_text(json.dumps({"class_name": "Sequential", "config": {"name": "chain", "layers": layers}}))
+    return path

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from k2t.lower.names import RESERVED, Namespace, identifier
-from k2t.program import Block, Module, Op, Parameter, Value
+from k2t.program import Block, Module, Op, Parameter, Value, values
 from k2t.recover.classes import ClassBuilder
 from k2t.recover.express import text_of
 from k2t.recover.groups import choose
@@ -178,7 +178,8 @@ class Recoverer:
 
     def rows(self, code: Block, taken: Namespace, seats: list[Seat]) -> list[Op]:
         """The operations with rows of instances in containers; gives every instance its place."""
-        readers = Counter(value for op in code.ops for value in op.args if isinstance(value, Value))
+        readers = Counter(value for op in code.ops for value in values((op.args, op.kwargs)))
+        readers.update(values(code.outputs))
         ops: list[Op] = []
         position = 0
         while position < len(code.ops):
