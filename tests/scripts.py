@@ -122,20 +122,25 @@ def examine(case: Case, folder: Path) -> Outcome:
     start = time.perf_counter()
     try:
         result = k2t.convert(source, **options)
-    except k2t.K2TError as error:
-        return Outcome(case, seconds=time.perf_counter() - start, problem=str(error))
+    except Exception as error:  # a crash is one more finding, not the end of the table
+        return Outcome(case, seconds=time.perf_counter() - start, problem=described(error))
     made = Outcome(case, result.layers, seconds=time.perf_counter() - start)
     net = folder / "net.py"
     net.write_text(result.source, "utf-8")
     try:
         parity = k2t.verify(net, source, run_source=True, dtype="float64", **options)
-    except k2t.K2TError as error:
-        return replace(made, problem=str(error))
+    except Exception as error:
+        return replace(made, problem=described(error))
     if parity.ok:
         return replace(made, error=parity.max_error)
     reasons = [row.problem for row in parity.outputs if row.problem]
     where = f"first to diverge: {parity.first_diverging}"
     return replace(made, error=parity.max_error, problem="; ".join(reasons) or where)
+
+
+def described(error: Exception) -> str:
+    """The message of an error of k2t; of a crash, its class too."""
+    return str(error) if isinstance(error, k2t.K2TError) else f"crashed, {type(error).__name__}: {error}"
 
 
 def cached(folder: Path) -> None:

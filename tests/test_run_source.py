@@ -249,5 +249,5 @@ def test_check_knows_the_code_and_what_it_imports(tmp_path: Path, capsys: pytest
 
 
 def test_functions_of_operations_have_their_own_defaults(tmp_path: Path) -> None:
-    code = "from keras import Sequential, layers, ops\n\nmodel = Sequential([layers.Input((4,)), layers.Dense(3, ops.gelu)])"
+    code = "from keras import Sequential, layers, ops\nmodel = Sequential([layers.Input((4,)), layers.Dense(3, ops.gelu)])"
     assert 'approximate="tanh"' in k2t.convert(f"{script(tmp_path, code)}:model").source
