@@ -251,6 +251,7 @@ class Parameter:
     def rank(self) -> int:
         """Number of axes."""
         return len(self.shape)
+
     sizes: tuple[int | Code, ...] = ()
     instances: list[Parameter] = field(default_factory=list)
 

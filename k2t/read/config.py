@@ -12,7 +12,7 @@ from k2t.graph import Call, Graph, Input, Layer, Ref, snake_case
 from k2t.read.bytecode.stored import recovered
 from k2t.read.eras import Era, modern_layer
 from k2t.read.functional import connect
-from k2t.read.values import declared_input, expect, is_keras, is_serialized, plain, shape, variable_dtype
+from k2t.read.values import declared_input, expect, is_keras, is_serialized, plain, quantization, shape, variable_dtype
 
 Entry = dict[str, Any]
 
@@ -142,6 +142,9 @@ class _Reader:
         dtype = variable_dtype(options.get("dtype"))
         dropped = INPUT_OPTIONS | {"dtype"} if dtype else INPUT_OPTIONS
         kind = kind_of(entry)
+        own, policy = options.pop("quantization_config", None), quantization(options.get("dtype"))
+        if policy:  # a layer that Keras could not quantize may have a configuration for it
+            options["quantization_config"] = {**((own or {}).get("config") or {}), **policy}
         if not kind.startswith("ops."):
             options = {key: value for key, value in options.items() if key not in dropped}
             kind, options = modern_layer(kind, options, self.era)

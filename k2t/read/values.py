@@ -105,18 +105,24 @@ WRAPPERS: dict[str, Callable[[Any], Any]] = {
 
 
 def variable_dtype(policy: Any) -> str | None:
-    """The dtype of a layer's variables under a dtype policy; None for a policy without a translation (quantized)."""
+    """The dtype of a layer's variables under a dtype policy; None for a policy without a translation."""
     if isinstance(policy, dict):
         config = policy.get("config")
         config = config if isinstance(config, dict) else {}
         if config.get("policy_map"):
             return None
-        policy = config.get("default_policy") or config.get("name")
+        policy = config.get("default_policy") or config.get("name") or config.get("source_name")
         return variable_dtype(policy) if policy is not None else None
     if policy is None:
         return "float32"
     policy = MIXED.get(policy, policy) if isinstance(policy, str) else None
     return policy if policy in DTYPES else None
+
+
+def quantization(policy: Any) -> dict[str, Any]:
+    """How a layer under a dtype policy is quantized: its mode (`int8`, `int4/128`), and more; {} where it is not."""
+    config = policy.get("config") if isinstance(policy, dict) else None
+    return config if isinstance(config, dict) and "mode" in config else {}
 
 
 def shape(value: Any, where: str) -> tuple[int | None, ...]:

@@ -100,6 +100,8 @@ class Builder:
         """An entry of a module's state made of `variables`; trainable as they are, unless said otherwise."""
         if trainable is None:
             trainable = self.parts.trainable and all(variable.trainable for variable in variables)
+        if variables and (low := self.parts.low_rank.get(variables[0].name)):
+            return low.merged(variables[0], transform, self.parts.trainable)
         return Weight(variables, transform, buffer, trainable)
 
     def module(

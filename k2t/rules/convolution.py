@@ -11,6 +11,7 @@ from k2t.program import LayoutKind, Pads, Value, Variable
 from k2t.rules.activations import activate
 from k2t.rules.base import example, require, rule, size
 from k2t.rules.builder import Builder
+from k2t.rules.lora import adapt
 from k2t.rules.padding import FIXED, output_size, padding_of, plain, to_tuple
 from k2t.symbols import is_symbolic
 
@@ -165,14 +166,16 @@ def conv(rank: int) -> Any:
         lora_alpha: int | None = None,
         quantization_config: Any = None,
     ) -> Value:
-        if lora_rank is not None or quantization_config is not None:
-            raise UntranslatableError("LoRA and quantization are not supported yet; merge or dequantize before saving")
+        if quantization_config is not None:
+            raise UntranslatableError("is quantized, which Keras's convolutions are not")
         geometry = Geometry(x, rank, data_format)
         moves = window(rank, kernel_size, strides, padding, dilation_rate)
         channels = size(x, geometry.channels)
         if channels % groups or filters % groups:
             raise UntranslatableError(f"groups={groups} divides {channels} channels or {filters} filters unevenly")
-        kernel = b.variable("kernel", (*moves.kernel_size, channels // groups, filters))
+        shape = (*moves.kernel_size, channels // groups, filters)
+        adapt(b, "kernel", shape, (filters,) if use_bias else None, lora_rank, lora_alpha)
+        kernel = b.variable("kernel", shape)
         bias = b.variable("bias", (filters,)) if use_bias else None
         y = convolve(b, x, geometry, moves, filters=filters, groups=groups, kernel=kernel, bias=bias)
         return activate(b, y, activation)
@@ -203,6 +206,7 @@ rule(
         example((9, 8, 3), filters=4, kernel_size=3, dilation_rate=2, padding="same"),
         example((None, None, 3), filters=4, kernel_size=3, strides=2, padding="same"),
         example((8, 9, 4), filters=6, kernel_size=3, groups=2),
+        example((8, 9, 3), filters=4, kernel_size=3, lora_rank=2),
         example((3, 8, 9), filters=4, kernel_size=3, strides=2, padding="same", data_format="channels_first"),
     ],
 )(conv(2))

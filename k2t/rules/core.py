@@ -10,6 +10,8 @@ from k2t.program import Axis, Permutation, Size, Sizes, Value
 from k2t.rules.activations import activate
 from k2t.rules.base import example, refuse, rule, size
 from k2t.rules.builder import Builder
+from k2t.rules.lora import adapt
+from k2t.rules.quantized import quantized_linear
 
 
 def linear(b: Builder, x: Value, units: int, use_bias: bool, role: str = "") -> Value:
@@ -41,6 +43,7 @@ def linear(b: Builder, x: Value, units: int, use_bias: bool, role: str = "") -> 
         example((5, 7), units=3, activation="softmax"),
         example((3, 5, 7), units=4, activation="tanh"),
         example((None, 7), units=4),
+        example((7,), units=4, lora_rank=2, lora_alpha=3),
     ],
 )
 def dense(
@@ -54,10 +57,13 @@ def dense(
     lora_alpha: int | None = None,
     quantization_config: Any = None,
 ) -> Value:
-    """nn.Linear."""
-    if lora_rank is not None or quantization_config is not None:
-        raise UntranslatableError("LoRA and quantization are not supported yet; merge or dequantize before saving")
-    return activate(b, linear(b, x, units, use_bias), activation)
+    """nn.Linear; Int8Linear or GroupedLinear where it is quantized."""
+    features, bias = size(x, -1), (units,) if use_bias else None
+    adapt(b, "kernel", (features, units), bias, lora_rank, lora_alpha)
+    if quantization_config is None:
+        return activate(b, linear(b, x, units, use_bias), activation)
+    y = quantized_linear(b, x, (features, units), bias, (units,), quantization_config)
+    return activate(b, y, activation)
 
 
 @rule("Flatten", examples=[example((3, 5, 2)), example((4, 3)), example((6,)), example((None, 3))])

@@ -13,6 +13,8 @@ from k2t.program import Value
 from k2t.rules.activations import activate
 from k2t.rules.base import example, rule
 from k2t.rules.builder import Builder
+from k2t.rules.lora import adapt
+from k2t.rules.quantized import quantized_linear
 
 EQUATION = re.compile(r"(\.{3})?([a-zA-Z]+)(\.{3})?,([a-zA-Z]+)->(\.{3})?([a-zA-Z]+)(\.{3})?")
 
@@ -93,6 +95,7 @@ def parse(equation: str, shape: Shape, output_shape: tuple[int | None, ...]) -> 
         example((5, 7), equation="abc,bcd->abd", output_shape=[5, 4], bias_axes="bd"),
         example((5, 7), equation="abc,cd->abd", output_shape=[None, 4], bias_axes="d", activation="softmax"),
         example((5, 7), equation="abc,bd->adc", output_shape=[4, 7], bias_axes="d"),
+        example((5, 7), equation="abc,cd->abd", output_shape=[None, 4], bias_axes="d", lora_rank=2),
         example((5, 7, 3), equation="ab...,bc->ac...", output_shape=[4], bias_axes="c"),
     ],
 )
@@ -110,11 +113,16 @@ def einsum_dense(
     quantization_config: Any = None,
 ) -> Value:
     """nn.Linear where the equation is one, else torch.einsum with a parameter."""
-    if lora_rank is not None or quantization_config is not None:
-        raise UntranslatableError("LoRA and quantization are not supported yet; merge or dequantize before saving")
     sizes = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
     product = parse(equation, x.shape, sizes)
     biased = sorted(bias_axes or "") in ([], sorted(product.new))
+    if quantization_config is not None:
+        if not (product.linear and biased and product.kernel == product.summed + product.new):
+            raise UntranslatableError(f"is quantized with equation={equation!r}, which is no product of last axes")
+        return activate(b, quantized(b, x, product, bool(bias_axes), quantization_config), activation)
+    if lora_rank is not None:
+        bias = product.shape(product.new) if bias_axes and biased else None
+        adapt(b, "kernel", product.shape(product.kernel), bias, lora_rank, lora_alpha)
     y = (
         linear(b, x, product, bool(bias_axes))
         if product.linear and biased
@@ -144,6 +152,17 @@ def linear(b: Builder, x: Value, product: Product, use_bias: bool) -> Value:
     if len(summed) > 1:
         x = b.call(".flatten", x, -len(summed), shape=(*front, prod(summed)), layout="keras")
     y = b.call(module, x, shape=(*front, prod(new)), layout="linear")
+    return y if len(new) == 1 else b.call(".unflatten", y, -1, new, shape=(*front, *new), layout="keras")
+
+
+def quantized(b: Builder, x: Value, product: Product, use_bias: bool, config: dict[str, Any]) -> Value:
+    """Likewise, with a quantized kernel."""
+    summed, new = product.shape(product.summed), product.shape(product.new)
+    front = x.shape[: x.rank - len(summed)]
+    if len(summed) > 1:
+        x = b.call(".flatten", x, -len(summed), shape=(*front, prod(summed)), layout="keras")
+    scales = (*(1 for _ in front), *new)
+    y = quantized_linear(b, x, (*summed, *new), new if use_bias else None, scales, config)
     return y if len(new) == 1 else b.call(".unflatten", y, -1, new, shape=(*front, *new), layout="keras")
 
 

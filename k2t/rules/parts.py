@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from k2t.errors import UnsupportedError
-from k2t.graph import Layer, Shape
-from k2t.program import Block, Module, Parameter, Variable
+from k2t.graph import Array, Layer, Shape
+from k2t.program import Block, Module, Parameter, Variable, Weight
 
 # Where a layer lies: the names of the layers around it and its own, and its key in an archive.
 Place = tuple[tuple[str, ...], str]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """What LoRA adds to a kernel: the product of two matrices, times a factor."""
+
+    first: Variable
+    second: Variable
+    factor: float
+
+    def merged(self, kernel: Variable, transform: Callable[..., Array], trainable: bool) -> Weight:
+        """The kernel with it; in float64, so that it is rounded once, where it is loaded."""
+
+        def added(kernel: Array, first: Array, second: Array) -> Array:
+            product = first.astype(np.float64) @ second.astype(np.float64)
+            made: Array = transform(kernel + self.factor * product)
+            return made
+
+        return Weight((kernel, self.first, self.second), added, trainable=trainable, dtype="float64")
 
 
 class Parts:
@@ -27,6 +49,7 @@ class Parts:
         shared: whether it is called several times.
         varying: the places of the layers that are called with inputs of several shapes, as far as is known.
         in_archive: whether its weights lie in an archive by path, not in a flat list.
+        low_rank: name of a kernel -> what is added to it.
     """
 
     def __init__(
@@ -50,6 +73,7 @@ class Parts:
         self.declared: dict[str, Variable] = {}
         self.children: dict[str, Parts] = {}
         self.block: Block | None = None
+        self.low_rank: dict[str, LowRank] = {}
 
     @property
     def varies(self) -> bool:

@@ -8,6 +8,7 @@ from k2t.errors import UntranslatableError
 from k2t.program import Value
 from k2t.rules.base import Example, require, rule
 from k2t.rules.builder import Builder
+from k2t.rules.lora import adapt
 from k2t.rules.masks import differs
 
 TABLE = {"input_dim": 7, "output_dim": 3}
@@ -39,8 +40,9 @@ def reversible_embedding(
     reverse: bool = False,
 ) -> Value:
     """F.embedding; reversed, F.linear with the same table or, where they are not tied, with another."""
-    if lora_rank is not None or quantization_config is not None:
-        raise UntranslatableError("LoRA and quantization are not supported yet; merge or dequantize before saving")
+    if quantization_config is not None:
+        raise UntranslatableError("is quantized, which is supported for Embedding and Dense; dequantize before saving")
+    adapt(b, "embeddings", (input_dim, output_dim), None, lora_rank, lora_alpha)
     require(reverse_dtype, (None, b.layer.dtype), "reverse_dtype")
     table = b.variable("embeddings", (input_dim, output_dim))
     other = None if tie_weights else b.variable("reverse_embeddings", (output_dim, input_dim))

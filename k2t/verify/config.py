@@ -48,7 +48,8 @@ def with_dtype(config: Any, dtype: str) -> Any:
     if not isinstance(config, dict):
         return config
     return {
-        key: dtype if key == "dtype" and _is_float(value) else with_dtype(value, dtype) for key, value in config.items()
+        key: dtype if key in ("dtype", "source_name") and _is_float(value) else with_dtype(value, dtype)
+        for key, value in config.items()
     }
 
 

@@ -122,9 +122,33 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
         copy = found.keras.saving.deserialize_keras_object(config, safe_mode=False)
     if not copy.built:
         copy.build([tuple(tensor.shape) for tensor in model.inputs])
-    copy.set_weights(model.get_weights())
+    _hand_over(model, copy)
+    _merge_low_rank(copy)
     hand_over_words(model, copy)
     return copy
+
+
+def _merge_low_rank(model: Any) -> None:
+    """LoRA's products into the kernels: Keras multiplies in float32 at all times."""
+    for layer in model._flatten_layers():
+        if not getattr(layer, "lora_enabled", False) or layer.quantization_mode is not None:
+            continue
+        name = "embeddings" if hasattr(layer, "lora_embeddings_a") else "kernel"
+        kernel, first, second = (getattr(layer, key) for key in (f"_{name}", f"lora_{name}_a", f"lora_{name}_b"))
+        product = np.matmul(*(np.asarray(factor.numpy(), "float64") for factor in (first, second)))
+        kernel.assign(kernel.numpy() + layer.lora_alpha / layer.lora_rank * product)
+        second.assign(np.zeros(second.shape))
+
+
+def _hand_over(model: Any, copy: Any) -> None:
+    """The arrays of a model to its copy: by path where there are paths, since Keras orders float8 layers anew."""
+    arrays = {getattr(variable, "path", None): variable for variable in model.weights}
+    paths = [getattr(variable, "path", None) for variable in copy.weights]
+    if len(set(paths)) < len(model.weights) or set(paths) != arrays.keys():
+        copy.set_weights(model.get_weights())
+        return
+    for variable, path in zip(copy.weights, paths, strict=True):
+        variable.assign(arrays[path].numpy())
 
 
 def hand_over_words(model: Any, copy: Any) -> None:

@@ -16,7 +16,7 @@ CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 MODULES = re.compile(
     r"builtins|((tensorflow\.python\.|tensorflow\.)?keras|tf_keras)(\.src|\.api|\._tf_keras(\.keras)?)*"
     r"(\.(layers|models|ops|initializers|regularizers|constraints|activations|dtype_policies|mixed_precision|engine"
-    r"|optimizers|losses|metrics|random|applications)(\.\w+)*)?"
+    r"|optimizers|losses|metrics|quantizers|random|applications)(\.\w+)*)?"
 )
 
 # TensorFlow functions that only compute; `io.write_file` is one that does more.
