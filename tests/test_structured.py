@@ -24,6 +24,8 @@ CASES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "encoder": ("build_unet", {"input_shape": (16, 16, 3)}, [{"input_shape": (16, 32, 2)}]),
     "vgg": ("vgg", {}, [{"input_shape": (24, 16, 1), "dense_units": (5,)}]),
     "inception": ("build_model", {}, [{"growth": 3, "shape": (33, 31, 2)}]),
+    "skips": ("unet", {}, [{"size": 32, "widths": (2, 3, 4, 5)}]),
+    "variants": ("net", {}, [{"width": 3, "channels": 2}]),
     "sequential": ("cnn", {}, [{"num_classes": 3}]),
     "stacked": ("mlp", {}, [{"depth": 2, "hidden": 5, "input_dim": 4}]),
 }

@@ -17,7 +17,7 @@ from k2t.structured.fuse import assigned, fused
 from k2t.structured.fuse import reads as reads_of
 from k2t.structured.liveness import live, names, reads
 from k2t.structured.plan import Parameter, Plan, arguments
-from k2t.structured.projection import statement
+from k2t.structured.projection import parsed, statement
 from k2t.structured.sizes import size_name
 from k2t.structured.tidy import tidy
 
@@ -31,6 +31,8 @@ SPELLED = {
     )
 }
 INDENT = " " * 4
+# With what models of classes end.
+LAST = ("F.softmax", "torch.sigmoid")
 
 
 def named(function: str) -> str:
@@ -64,10 +66,30 @@ def write(plan: Plan, comments: Comments, finish: Sequence[str] = ()) -> str:
         f"{INDENT * 2}super().__init__()",
         *indented([*text(made, comments, set()), *finish], 2),
         "",
-        f"{INDENT}def forward({takes}) -> {returns(plan)}:",
-        *indented(text(body, comments, spoken), 2),
     ]
+    if final := last_activation(plan, body):
+        word = "softmax" if "softmax" in ast.unparse(final.func) else "sigmoid"
+        scores = ast.copy_location(ast.Return(final.args[0]), body[-1])
+        scores.origins = getattr(body[-1], "origins", [])  # type: ignore[attr-defined]
+        lines += [
+            f"{INDENT}def logits({takes}) -> Tensor:",
+            f'{INDENT * 2}"""Scores before the {word}, which is what the loss functions of PyTorch expect."""',
+            *indented(text([*body[:-1], scores], comments, spoken), 2),
+            "",
+        ]
+        call = ast.Call(parsed("self.logits"), [ast.Name(name, ast.Load()) for name in inputs], [])
+        body, spoken = [ast.Return(ast.Call(final.func, [call], final.keywords))], set()
+    lines += [f"{INDENT}def forward({takes}) -> {returns(plan)}:", *indented(text(body, comments, spoken), 2)]
     return "\n".join(lines)
+
+
+def last_activation(plan: Plan, body: Sequence[ast.stmt]) -> ast.Call | None:
+    """A softmax or sigmoid with which the model ends."""
+    last = body[-1] if body else None
+    if plan.frames[0].parent is not None or not isinstance(last, ast.Return) or not isinstance(last.value, ast.Call):
+        return None
+    once = sum(isinstance(node, ast.Return) for node in flat(body)) == 1
+    return last.value if once and ast.unparse(last.value.func) in LAST else None
 
 
 def started(inputs: list[str], body: list[ast.stmt]) -> tuple[list[str], list[ast.stmt]]:
@@ -106,6 +128,7 @@ def renamed(plan: Plan, body: list[ast.stmt]) -> list[ast.stmt]:
             if len(single) == 1 and name in single
             else f"{word.removesuffix('s') if name in collections else word}_channels"
         )
+        wish = f"{word}_channels" if wish in taken else wish
         while wish in taken:
             wish += "_"
         taken.add(wish)
@@ -265,6 +288,12 @@ def text(body: Sequence[ast.stmt], comments: Comments, spoken: set[int]) -> list
                 lines += indented(text(node.orelse, comments, spoken))
         elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) > 1:
             lines.append(f"return {', '.join(map(ast.unparse, node.value.elts))}")
+        elif (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Tuple)
+            and isinstance(node.targets[0], ast.Tuple)
+        ):
+            lines.append(f"{ast.unparse(node.targets[0]).strip('()')} = {', '.join(map(ast.unparse, node.value.elts))}")
         else:
             lines.append(ast.unparse(ast.fix_missing_locations(node)))
     return lines

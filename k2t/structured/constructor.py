@@ -33,7 +33,11 @@ class Constructor(Projection):
     def statements(self, nodes: list[ast.stmt]) -> list[ast.stmt]:
         """Statements in order."""
         made: list[ast.stmt] = []
-        for node in nodes:
+        for place, node in enumerate(nodes):
+            if isinstance(node, ast.If) and self.chosen(node) is None and leaves(node.body):
+                rest = [*node.orelse, *nodes[place + 1 :]]
+                made += self.condition(ast.If(node.test, node.body, rest), node)
+                break
             written = self.statement(node)
             for item in written[:1]:
                 item.origins = [node]  # type: ignore[attr-defined]
@@ -116,9 +120,9 @@ class Constructor(Projection):
         """A list inside the list of an attribute."""
         return self.plan.names[key] if depth == 1 else f"{self.plan.names[key]}_{depth}"
 
-    def condition(self, node: ast.If) -> list[ast.stmt]:
-        """A condition on the configuration."""
-        chosen = self.chosen(node)
+    def condition(self, node: ast.If, origin: ast.If | None = None) -> list[ast.stmt]:
+        """A condition on the configuration; `origin` where what is behind a return was put into it."""
+        chosen = self.chosen(origin or node)
         if chosen is not None:
             return self.statements(chosen)
         body, orelse = self.statements(node.body), self.statements(node.orelse)
@@ -310,3 +314,8 @@ class Constructor(Projection):
         if found is None:
             raise NotStructured("depends on the size of an image", node)
         return found
+
+
+def leaves(body: list[ast.stmt]) -> bool:
+    """Whether statements end the function."""
+    return bool(body) and isinstance(body[-1], ast.Return)

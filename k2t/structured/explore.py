@@ -11,7 +11,7 @@ from k2t.structured.frames import Frame
 from k2t.structured.recorder import Recorder
 
 MAX_EVENTS = 300
-FAILURES = (K2TError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+FAILURES = (K2TError, SyntaxError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def explore(recorder: Recorder) -> None:
@@ -57,13 +57,20 @@ def candidates(frame: Frame, node: ast.If) -> Iterator[tuple[str, Any]]:
 def further(recorder: Recorder, main: Frame) -> Iterator[list[Frame]]:
     """Executions of the main function with each number among its arguments a little larger, callees first."""
     for name, value in main.arguments.items():
-        if not isinstance(value, int) or isinstance(value, bool) or len(main.events) > MAX_EVENTS:
+        larger = longer(value) if isinstance(value, tuple | list) else value
+        larger = value + 1 if isinstance(value, int) and not isinstance(value, bool) else larger
+        if larger == value or len(main.events) > MAX_EVENTS:
             continue
         known = len(recorder.frames)
         try:
-            recorder.enter(main.function, {**main.arguments, name: value + 1}, main.given)
+            recorder.enter(main.function, {**main.arguments, name: larger}, main.given)
         except FAILURES:
             del recorder.frames[known:]
             continue
         yield recorder.frames[known:]
         del recorder.frames[known:]
+
+
+def longer(value: Any) -> Any:
+    """A table with its last row once more."""
+    return value + value[-1:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ SIGNS = {
 # Methods of tensors that return several.
 SEVERAL = ("chunk", "split", "unbind")
 MODULES = {function: module for module, function in FUNCTIONS.items()}
-FAILURES = (K2TError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+FAILURES = (K2TError, SyntaxError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Follower(Interpreter):
     def attribute(self, node: ast.AST, value: Any, name: str) -> Any:
         """What an object has under this name."""
         if isinstance(value, Instance):
-            return value.attributes[name]
+            return Bound(value, name) if name == "logits" else value.attributes[name]
         if isinstance(value, Term):
             return (
                 ("shape", value) if name == "shape" else term(name, value) if name == "device" else Bound(value, name)
@@ -208,6 +208,8 @@ class Follower(Interpreter):
             made = applied(function.call, args, kwargs, path + repr(function.args))
             self.outputs.add(made.digest)
             return made
+        if isinstance(function, Bound) and isinstance(function.subject, Instance):
+            return self.invoke(function.subject, function.name, args, kwargs)
         if isinstance(function, Bound) and isinstance(function.subject, Term):
             made = applied(f".{function.name}", [function.subject, *args], kwargs)
             self.outputs |= {made.digest} if function.name in SEVERAL else set()
@@ -272,7 +274,26 @@ def same(
         found = follower.invoke(net, "forward", inputs, {})
     except FAILURES as error:
         raise NotStructured(f"the written class cannot be followed: {error}") from error
+    if named and weighted(net, follower.stateless) != set(paths(block)):
+        return False
     return bool(canonical(found) == canonical(followed(block, inputs, named)))
+
+
+def weighted(item: Any, stateless: frozenset[str]) -> set[str]:
+    """The paths of the modules with weights that were constructed."""
+    if isinstance(item, Made):
+        return set() if item.call in stateless else {item.path}
+    inner = list(item.attributes.values()) if isinstance(item, Instance) else item if isinstance(item, list) else []
+    return set().union(*(weighted(one, stateless) for one in inner))
+
+
+def paths(block: Block, prefix: str = "") -> Iterator[str]:
+    """The paths of the modules with weights of a program."""
+    for module in block.modules():
+        if isinstance(module.call, Block):
+            yield from paths(module.call, f"{prefix}{module.name}.")
+        elif module.weights:
+            yield f"{prefix}{module.name}"
 
 
 def stateless(block: Block) -> frozenset[str]:

@@ -42,6 +42,8 @@ class Numbers(Interpreter):
         """The value of an expression; plain numbers inside a comparison."""
         value = super().evaluate(node)
         if self.comparing:
+            if self.frame is not None:
+                self.frame.seen[node] = value
             return map_structure(number, value) if isinstance(value, Symbolic | tuple) else value
         if self.frame is not None:
             value = self.coded(node, value)
@@ -52,6 +54,9 @@ class Numbers(Interpreter):
         """The value with its expression, where it is a number that the function computes."""
         if isinstance(node, ast.Name):
             return self.named(node.id, value)
+        item = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.local
+        if item and isinstance(value, Symbolic):  # `widths[-1]` is another item of a longer tuple
+            return symbol(number(value), ast.unparse(node), value.deps)
         if isinstance(value, bool | Symbolic) or not isinstance(value, int | float):
             return value
         if not isinstance(node, ast.Subscript | ast.IfExp | ast.Call | ast.BoolOp):

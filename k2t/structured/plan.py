@@ -65,7 +65,10 @@ class Again(Exception):  # noqa: N818 - not an error: the way to another attempt
         out_channels: a function whose class must tell the channels of its output, or "".
         varying: a function that sees tensors of several sizes, or "".
         specialized: a function that is called in ways that differ too much for one class, or "".
+        events: the size of the attempt.
     """
+
+    events = 0
 
     def __init__(self, out_channels: str = "", varying: str = "", specialized: str = "") -> None:
         super().__init__()

@@ -21,6 +21,12 @@ from k2t.structured.numbers import Numbers
 from k2t.structured.sizes import OPAQUE, inner_name, is_number, names_of_sizes, opened, size_name
 from k2t.symbols import Symbolic, number, substitute, symbol
 
+# Functions of Python that hand tensors on as they are.
+PASSING = frozenset(
+    f"builtins.{name}"
+    for name in ("dict", "enumerate", "isinstance", "len", "list", "print", "range", "reversed", "tuple", "zip")
+)
+
 
 class Recorder(Numbers):
     """Follows a script, and notes the executions of its functions.
@@ -61,6 +67,8 @@ class Recorder(Numbers):
             if isinstance(function, Closure) and isinstance(function.node, ast.FunctionDef):
                 return self.call_function(node, function, args, kwargs)
             if isinstance(function, Bound) and not isinstance(function.subject, Value):
+                return super().apply(node, function, args, kwargs)
+            if isinstance(function, Library) and function.path in PASSING:
                 return super().apply(node, function, args, kwargs)
             with self.noted(node, self.operands(node, args, kwargs)):
                 return self.close(super().apply(node, function, args, kwargs))
@@ -298,8 +306,9 @@ class Recorder(Numbers):
         key = (node, tuple(words), tuple(options))
         if key not in self.variants:
             made = copy.deepcopy(node)
-            known = any(other[0] is node for other in self.variants)
-            made.name = "_".join([node.name, *(word for word in words if word.isidentifier())]) if known else node.name
+            first = next((other[1] for other in self.variants if other[0] is node), words)
+            told = [word for word, usual in zip(words, first, strict=False) if word != usual and word.isidentifier()]
+            made.name = "_".join([node.name, *(word for word in told if word not in ("None", "True", "False"))])
             self.variants[key] = made
         return self.variants[key]
 

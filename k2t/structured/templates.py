@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value
+from k2t.rules.parts import Parts
 from k2t.structured.frames import Event, Frame, NotStructured
 from k2t.symbols import Symbolic, code_of
 
@@ -170,7 +171,7 @@ class Reader:
         site = layer.site if layer is not None else event.node
         loops = layer.loops if layer is not None else event.loops
         if id(module) not in self.keys:
-            owned = list(layer.parts.modules.values()) if layer is not None else [module]
+            owned = list(owned_by(layer.parts)) if layer is not None else [module]
             number = next((i for i, item in enumerate(owned) if item is module), None)
             if number is None:
                 raise NotStructured("a wrapped layer", event.node)
@@ -234,6 +235,13 @@ class Reader:
             source, *order = self.moved[value].args
             return Moved(self.tensor(source, known), tuple(order))
         raise NotStructured("a tensor that the code does not name")
+
+
+def owned_by(parts: Parts) -> Iterator[Module | Parameter]:
+    """The modules of a layer, and of the layers that it wraps."""
+    yield from parts.modules.values()
+    for child in parts.children.values():
+        yield from owned_by(child)
 
 
 def whole(items: Sequence[Any]) -> str:

@@ -30,7 +30,8 @@ from k2t.structured.gate import same
 from k2t.structured.plan import Again, Plan
 from k2t.structured.recorder import Recorder
 
-ATTEMPTS = 20
+# How much is followed before another attempt is not worth its time, in calls of layers.
+MAX_EVENTS = 3000
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,12 @@ def structured(path: Path, entry: str, arguments: Mapping[str, Any], name: str |
     Raises:
         NotStructured: the code has no structured translation.
     """
-    learned = Learned()
-    for _ in range(ATTEMPTS):
+    learned, events = Learned(), 0
+    while events < MAX_EVENTS:
         try:
             return attempt(path, entry, arguments, name, learned)
         except Again as again:
-            learned = learned.more(again)
+            learned, events = learned.more(again), events + again.events
         except NotStructured:
             raise
         except FAILURES as error:
@@ -128,9 +129,13 @@ def attempt(
     comments = Comments(path.read_text() if path.suffix == ".py" else "")
     written = []
     for plan in plans.values():  # the main function is the last one
-        read(plan, plans, learned)
-        start = started(plans.values()) if plan.node is main.node else ""
-        written.append(write(plan, comments, ["self.apply(init_weights)"] * bool(start)))
+        try:
+            read(plan, plans, learned)
+            start = started(plans.values()) if plan.node is main.node else ""
+            written.append(write(plan, comments, ["self.apply(init_weights)"] * bool(start)))
+        except Again as again:
+            again.events = 10 + sum(len(frame.events) for frame in recorder.frames)
+            raise
     used = {name: script.main[name] for name in fixed if re.search(rf"\b{name}\b", "\n".join(written))}
     checked(recorder, main, plan, written, first, used)
     kept = [ast.unparse(fixed[name]) for name in needed(fixed, used)]

@@ -52,13 +52,17 @@ class UNet(nn.Module):
         self.conv = nn.Conv2d(16, 1, 1)
         self.apply(init_weights)
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Scores before the sigmoid, which is what the loss functions of PyTorch expect."""
         s1, p1 = self.encoder_block1(inputs)
         s2, p2 = self.encoder_block2(p1)
         b1 = self.conv_block(p2)
         d1 = self.decoder_block1(b1, s2)
         d2 = self.decoder_block2(d1, s1)
-        return torch.sigmoid(self.conv(d2))
+        return self.conv(d2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(inputs))
 
 
 def init_weights(module: nn.Module) -> None:

@@ -84,12 +84,16 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(channels, classes)
         self.apply(init_weights)
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Scores before the softmax, which is what the loss functions of PyTorch expect."""
         x = self.conv(inputs)
         for stage in self.stages:
             x = stage(x)
         x = self.dropout(x.mean((2, 3)))
-        return F.softmax(self.linear(x), dim=1)
+        return self.linear(x)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.softmax(self.logits(inputs), dim=1)
 
 
 def init_weights(module: nn.Module) -> None:

@@ -13,10 +13,14 @@ class ScriptKeras(nn.Module):
         self.linear = nn.Linear(648, NUM_CLASSES)
         self.apply(init_weights)
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Scores before the softmax, which is what the loss functions of PyTorch expect."""
         # halve the resolution
         x = F.max_pool2d(F.relu(self.conv(inputs)), 2)
-        return F.softmax(self.linear(x.flatten(1)), dim=1)
+        return self.linear(x.flatten(1))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.softmax(self.logits(inputs), dim=1)
 
 
 def init_weights(module: nn.Module) -> None:

@@ -13,11 +13,15 @@ class CNN(nn.Module):
         self.linear = nn.Linear(1600, num_classes)
         self.apply(init_weights)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
+        """Scores before the softmax, which is what the loss functions of PyTorch expect."""
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
         x = self.dropout(x.flatten(1))
-        return F.softmax(self.linear(x), dim=1)
+        return self.linear(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.softmax(self.logits(x), dim=1)
 
 
 def init_weights(module: nn.Module) -> None:

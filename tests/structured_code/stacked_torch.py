@@ -17,11 +17,15 @@ class MLP(nn.Module):
         self.linear2 = nn.Linear(hidden, 1)
         self.apply(init_weights)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
+        """Scores before the sigmoid, which is what the loss functions of PyTorch expect."""
         x = F.relu(self.linear1(x))
         for linear in self.linears:
             x = self.dropout(F.relu(linear(x)))
-        return torch.sigmoid(self.linear2(x))
+        return self.linear2(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(x))
 
 
 def init_weights(module: nn.Module) -> None:

@@ -41,7 +41,8 @@ class UNet(nn.Module):
         self.conv = nn.Conv2d(channels, num_classes, 1)
         self.apply(init_weights)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
+        """Scores before the softmax, which is what the loss functions of PyTorch expect."""
         skips = []
         for conv_block1 in self.conv_blocks1:
             x = conv_block1(x)
@@ -54,7 +55,10 @@ class UNet(nn.Module):
             x = conv_transpose(x)
             x = torch.cat([x, skips[i]], dim=1)
             x = conv_block2(x)
-        return F.softmax(self.conv(x), dim=1)
+        return self.conv(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.softmax(self.logits(x), dim=1)
 
 
 def init_weights(module: nn.Module) -> None:
