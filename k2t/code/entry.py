@@ -327,9 +327,14 @@ def held(thing: Thing, where: str) -> Any:
 
 def wrapped(script: Script, made: Made, where: str, shapes: Sequence[Shape]) -> Net:
     """A layer, or a model with a `call` of its own, on inputs of known shape."""
-    found = list(shapes) or ([made.given_shape] if made.given_shape else []) or seen_shapes(made)
-    if not found and (fitted := data_shape(script, where.rpartition(":")[2])) is not None:
+    stated: Any = made.given_shape or ()
+    stated = list(stated) if stated and isinstance(stated[0], tuple | list) else [stated] if stated else []
+    found = list(shapes) or stated or seen_shapes(made)
+    name = where.rpartition(":")[2]
+    if not found and (fitted := data_shape(script, name)) is not None:
         found = [fitted]
+    if not found and "." not in name and (used := use_shape(script, made, name)) is not None:
+        found = [used]
     if not found:
         raise ReadError(
             f"{where}: the code does not hold the shape of its input; give it with --input-shape (None,...)"

@@ -52,9 +52,7 @@ SIGNS_1 = (
     | {"get_output_shape_for", "image_dim_ordering", "set_image_dim_ordering", "concat_axis", "nb_epoch"}
     | {"samples_per_epoch"}
 )
-NOT_1 = frozenset(
-    {"padding", "kernel_size", "filters", "strides", "units", "epochs", "kernel_initializer", "steps_per_epoch"}
-)
+NOT_1 = frozenset({"kernel_size", "filters", "units", "epochs", "kernel_initializer", "steps_per_epoch", "rate"})
 PATHS_3 = re.compile(
     r"keras\.(ops|random|saving|src|tree|KerasTensor|distribution|dtype_policies)\b|keras_hub|KERAS_BACKEND"
 )
@@ -84,7 +82,10 @@ def era_of_code(tree: ast.Module) -> Era:
         module.startswith(("tensorflow.keras", "tensorflow.python.keras", "tf_keras")) for module in modules
     )
     old = names & SIGNS_1 or any(isinstance(n, ast.Call) and named(n) == "merge" and len(n.args) <= 2 for n in nodes)
-    modern = names & NOT_1
+    keywords = [node for node in nodes if isinstance(node, ast.keyword)]
+    modern = names & NOT_1 or any(
+        word.arg == "padding" and isinstance(getattr(word.value, "value", None), str) for word in keywords
+    )
     if old and not tensorflow and not (modern and not names & {"border_mode", "nb_filter", "get_output_shape_for"}):
         return Era((1, 2, 2), "tensorflow")
     texts = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)} | modules
@@ -147,6 +148,15 @@ def is_keras_1_call(kind: str, args: list[Any], kwargs: Mapping[str, Any]) -> bo
     return bool(window) and len(args) >= window and all(isinstance(item, int) for item in args[1:window])
 
 
+def is_keras_2_call(args: list[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a constructor is called as Keras 1 could not be, in a file that seems to be of Keras 1."""
+    return (
+        bool(kwargs.keys() & NOT_1)
+        or isinstance(kwargs.get("padding"), str)
+        or (len(args) > 1 and isinstance(args[0], int) and isinstance(args[1], tuple | list) and len(args[1]) <= 3)
+    )
+
+
 def options_of(kind: str, args: list[Any], kwargs: dict[str, Any], era: Era) -> tuple[str, dict[str, Any]]:
     """Today's class and configuration of `kind(*args, **kwargs)`, as code of that release writes it.
 
@@ -155,6 +165,8 @@ def options_of(kind: str, args: list[Any], kwargs: dict[str, Any], era: Era) -> 
     """
     if kind in REFUSED:
         raise UntranslatableError(f"{kind}: {REFUSED[kind]}")
+    if era.keras_1 and is_keras_2_call(args, kwargs):
+        era = Era((2, 2, 4), era.backend, False, era.data_format)
     if not era.keras_1 and era.version < (3,) and is_keras_1_call(kind, args, kwargs):
         era = Era((1, 2, 2), era.backend, False, era.data_format)
     names = (
