@@ -62,3 +62,22 @@ def test_random_fourier_features_are_those_of_tf_keras(trainable: bool, tmp_path
     given = np.random.default_rng(0).normal(0, 1, (3, 4)).astype("float32")
     assert np.abs(net(torch.from_numpy(given)).detach().numpy() - model.predict(given, verbose=0)).max() < 1e-6
     assert sum(p.numel() for p in net.parameters() if p.requires_grad) == 12 + trainable
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("implementation", [1, 2, 3])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_locally_connected_layers_of_tf_keras(rank: int, implementation: int, data_format: str, tmp_path: Path) -> None:
+    import tf_keras
+
+    sizes = (9, 8)[:rank]
+    x = tf_keras.Input((*sizes, 3) if data_format == "channels_last" else (3, *sizes))
+    options = {"strides": 2, "implementation": implementation, "data_format": data_format}
+    y = getattr(tf_keras.layers, f"LocallyConnected{rank}D")(5, (3, 2)[:rank], **options)(x)
+    model = tf_keras.Model(x, y)
+    parity.randomize(model)
+    model.save(tmp_path / "model.h5")
+    k2t.convert(tmp_path / "model.h5").write(tmp_path / "net.py")
+    found = k2t.verify(tmp_path / "net.py", tmp_path / "model.h5")
+    assert found.ok
+    assert found.outputs[0].shape[-1 if data_format == "channels_last" else 1] == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from typing import Any
@@ -38,6 +39,52 @@ def same(array: Array) -> Array:
     return array
 
 
+def windows(lengths: tuple[int, ...], window: tuple[int, ...], steps: tuple[int, ...]) -> list[tuple[Any, ...]]:
+    """The part of the input that belongs to each place of the output, row by row."""
+    return [
+        tuple(slice(i * step, i * step + k) for i, step, k in zip(place, steps, window, strict=True))
+        for place in np.ndindex(*lengths)
+    ]
+
+
+def from_dense(array: Array, rank: int, parts: list[tuple[Any, ...]], first: bool) -> Array:
+    """Implementation 2 has weights between all inputs and outputs; those of each window -> (places, inner, filters)."""
+    if first:  # (channels, *inputs, filters, *outputs) -> (*inputs, channels, *outputs, filters)
+        array = np.moveaxis(np.moveaxis(array, 0, rank), rank + 1, -1)
+    spread = array.reshape(*array.shape[: rank + 1], -1, array.shape[-1])
+    found = np.stack([spread[part][..., place, :] for place, part in enumerate(parts)])
+    if first:
+        found = np.moveaxis(found, rank + 1, 1)
+    return found.reshape(len(parts), -1, array.shape[-1])
+
+
+def from_sparse(array: Array, places: int, filters: int, first: bool) -> Array:
+    """Implementation 3 has the weights of all windows in one list -> (places, inner, filters)."""
+    if first:
+        return array.reshape(filters, places, -1).transpose(1, 2, 0)
+    return array.reshape(places, filters, -1).transpose(0, 2, 1)
+
+
+def stored_kernel(
+    implementation: int,
+    inputs: tuple[int, ...],
+    lengths: tuple[int, ...],
+    parts: list[tuple[Any, ...]],
+    channels: int,
+    filters: int,
+    last: bool,
+) -> tuple[tuple[int, ...], Callable[[Array], Array]]:
+    """The shape in which an implementation has the weights, and what makes (places, inner, filters) of them."""
+    area = prod(cut.stop - cut.start for cut in parts[0])
+    if implementation == 1:
+        return (len(parts), area * channels, filters), same
+    if implementation == 2:
+        shape = (*inputs, channels, *lengths, filters) if last else (channels, *inputs, filters, *lengths)
+        return shape, partial(from_dense, rank=len(inputs), parts=parts, first=not last)
+    read = partial(from_sparse, places=len(parts), filters=filters, first=not last)
+    return (len(parts) * area * channels * filters,), read
+
+
 def locally_connected(rank: int) -> Any:
     """The rule of LocallyConnectedND."""
 
@@ -55,23 +102,30 @@ def locally_connected(rank: int) -> Any:
         implementation: int = 1,
     ) -> Value:
         require(padding, ("valid",), "padding")
-        require(implementation, (1,), "implementation")
+        require(implementation, (1, 2, 3), "implementation")
         geometry = Geometry(x, rank, data_format)
         window, steps = to_tuple(kernel_size, rank), to_tuple(strides, rank)
         lengths = tuple(
             (size(x, axis) - k) // step + 1 for axis, k, step in zip(geometry.spatial, window, steps, strict=True)
         )
         lone = (1,) * (2 - rank)
-        channels, places, area = size(x, geometry.channels), prod(lengths), prod(window)
+        channels = size(x, geometry.channels)
         last = geometry.layout == "first"
-        kernel = b.variable("kernel", (places, area * channels, filters))
+        inputs = tuple(size(x, axis) for axis in geometry.spatial)
+        parts = windows(lengths, window, steps)
+        shape, read = stored_kernel(implementation, inputs, lengths, parts, channels, filters, last)
+        kernel = b.variable("kernel", shape)
         turned = partial(patches_first, kernel_size=lone + window) if last else same
-        weights: dict[str, Weight | None] = {"weight": b.weight(kernel, transform=turned)}
+        weights: dict[str, Weight | None] = {"weight": b.weight(kernel, transform=lambda array: turned(read(array)))}
         options: dict[str, Any] = {} if set(steps) == {1} else {"stride": lone + steps}
         if use_bias:
-            shape = (*lengths, filters) if last or rank == 1 else (filters, *lengths)
-            bias = b.variable("bias", shape)
-            weights["bias"] = b.weight(bias, transform=bias_first if last or rank == 1 else same)
+            stored = (b.layer.weights.flat if b.layer.weights else None) or ()
+            first = (filters, *lengths)  # as Keras 1 has it
+            known = any(array.shape == first for array in stored[1:])
+            bias = b.variable("bias", first if known and not last else (*lengths, filters))
+            # Keras reshapes where it should transpose
+            turn = bias_first if last else lambda array: array.reshape(filters, *lone, *lengths)
+            weights["bias"] = b.weight(bias, transform=turn)
         else:
             options["bias"] = False
         name = f"LocallyConnected{rank}d"
