@@ -28,6 +28,8 @@ __all__ = ["read", "read_weights", "weights_of"]
 # What a damaged file makes h5py, zipfile and json raise, and what is left of a configuration that is not Keras's.
 DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError)
 MAX_JSON = 1 << 28
+# The beginning of the first eight bytes of what `to_yaml` wrote.
+YAML = (b"backend:", b"class_na", b"config:")
 # The files in which a folder of Keras 3 has its weights.
 FOLDER_WEIGHTS = (archive.WEIGHTS, "model.weights.json")
 
@@ -134,6 +136,11 @@ def _open(path: str, files: ExitStack) -> _File:
         return _hdf5(path, size, files)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b'"') and size <= MAX_JSON:
         return _json(path, files)
+    if head.startswith(YAML):
+        raise ReadError(
+            f"{path}: an architecture in YAML is not read; turn it into JSON with "
+            """`python -c "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"`"""
+        )
     raise ReadError(f"{path}: not a Keras model; expected HDF5 (.h5), a .keras archive or an architecture's JSON")
 
 
