@@ -249,5 +249,15 @@ def test_check_knows_the_code_and_what_it_imports(tmp_path: Path, capsys: pytest
 
 
 def test_functions_of_operations_have_their_own_defaults(tmp_path: Path) -> None:
-    code = "from keras import Sequential, layers, ops\nmodel = Sequential([layers.Input((4,)), layers.Dense(3, ops.gelu)])"
-    assert 'approximate="tanh"' in k2t.convert(f"{script(tmp_path, code)}:model").source
+    code = "from keras import layers, ops, Sequential\n\nmodel = Sequential([layers.Dense(3, ops.gelu)])\n"
+    result = k2t.convert(f"{script(tmp_path, code)}:model", input_shapes=[(None, 4)])
+    assert 'approximate="tanh"' in result.source
+
+
+def test_inspect_shows_the_model_that_code_builds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = f"{script(tmp_path, BUILDER)}:build"
+    assert main(["inspect", source, "--json", "--arg", "depth=1"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [layer["kind"] for layer in shown["layers"]][:2] == ["Conv2D", "BatchNormalization"]
+    assert shown["parameters"] == 3 * 3 * 3 * 8 + 8 + 4 * 8 + 8 * 8 * 8 * 5 + 5
+    assert shown["problems"] == []

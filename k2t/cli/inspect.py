@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from k2t.cli.code import ARGUMENTS, INPUT_SHAPES
 from k2t.cli.terminal import print_table, printable, shape_text
 
 if TYPE_CHECKING:
@@ -41,15 +42,17 @@ class Row:
 @click.option("--weights", help="The file of the weights, where SOURCE is an architecture alone.")
 @click.option("--custom", metavar="FILE", help="Python source of custom layers, or rules for them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect(source: str, weights: str | None, custom: str | None, as_json: bool) -> None:
-    """Show what is in a model file.
+@ARGUMENTS
+@INPUT_SHAPES
+def inspect(source: str, custom: str | None, as_json: bool, **options: Any) -> None:
+    """Show what is in a model file, or in the model that Keras code builds.
 
     Its layers, shapes and parameters, and what would not convert and why.
     """
-    from k2t.read import read
+    from k2t.pipeline import source_of
     from k2t.rules.translate import taught
 
-    model = read(source, weights=weights)
+    model = source_of(source, **options)
     with taught(custom):
         rows, problems = examine(model)
     if as_json:
@@ -90,7 +93,7 @@ def examine(model: Source) -> tuple[list[Row], list[Problem]]:
 
     known, problems = settled(attempt)
     failed = {problem.layer for problem in problems}
-    for own in parts.values():
+    for own in parts.values() if model.has_weights else ():
         try:
             if own.layer.name not in failed:
                 bind(own.variables, own.layer)
