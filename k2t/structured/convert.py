@@ -9,6 +9,7 @@ from typing import Any
 
 from k2t.code.entry import chosen
 from k2t.code.modules import parse
+from k2t.errors import ReadError
 from k2t.graph import Graph, Source, refs
 from k2t.program import Block, values
 from k2t.rules.binding import bind
@@ -36,7 +37,10 @@ def from_code(path: Path, entry: str, source: Source, arguments: Mapping[str, An
             raise NotStructured(f"the layer {made.layer.name} is not the evaluated model's")
         if same is not None and source.has_weights:
             made.layer.weights = same.weights
-            bind(made.parts.variables, made.layer)
+            try:
+                bind(made.parts.variables, made.layer)
+            except ReadError as error:
+                raise NotStructured(str(error)) from error
     describe(result.main, source.graph)
     result.main.name = result.class_name
     return result
