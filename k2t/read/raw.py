@@ -29,7 +29,7 @@ class RawFile:
 
     def _read(self, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
         values = np.empty(shape, dtype)
-        rest = memoryview(values.reshape(-1).view(np.uint8))
+        rest = values.reshape(-1).view(np.uint8).data
         with self._lock:
             self._file.seek(offset)
             while rest and (count := self._file.readinto(rest)):

@@ -64,11 +64,11 @@ class MultiHeadAttention(nn.Module):
         causal: bool = False,
     ) -> Tensor:
         q, k, v = self.project(query, key, value)
-        if mask is not None and self.penalty is None:
+        if mask is not None and self.penalty is not None:
+            mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, self.penalty)
+        elif mask is not None:
             blind = ~mask.any(-1, keepdim=True)  # sees nothing: the same weight for all
             q, mask = q.masked_fill(blind, 0), mask | blind
-        elif mask is not None:
-            mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, self.penalty)
         dropout = self.dropout if self.training else 0.0
         return self.merge(F.scaled_dot_product_attention(q, k, v, mask, dropout, causal), query)
 
