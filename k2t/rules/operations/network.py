@@ -302,19 +302,7 @@ def fold(
 
 for _name in ("ctc_loss", "ctc_decode"):
     REFUSED_OPERATIONS[_name] = "belongs to the training or decoding loop; call torch.nn.functional.ctc_loss there"
-for _name in [
-    "associative_scan",
-    "cond",
-    "custom_gradient",
-    "fori_loop",
-    "jvp",
-    "map",
-    "scan",
-    "switch",
-    "vectorize",
-    "vectorized_map",
-    "while_loop",
-]:
+for _name in ("associative_scan", "custom_gradient", "jvp", "vectorize", "while_loop"):
     REFUSED_OPERATIONS[_name] = "takes Python functions, which a file does not hold; rewrite it in PyTorch"
 
 
