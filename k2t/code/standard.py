@@ -250,6 +250,8 @@ def input_shape(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, A
     """`_obtain_input_shape` of `keras.applications`: the given shape, or the default one where the top needs it."""
     shape = args[0] if args else kwargs["input_shape"]
     size = kwargs.get("default_size", args[1] if len(args) > 1 else None)
+    if isinstance(shape, Unknown):
+        return shape
     if shape is not None:
         return tuple(shape)
     flat = kwargs.get("require_flatten", kwargs.get("include_top", args[4] if len(args) > 4 else False))
