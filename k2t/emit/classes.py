@@ -17,6 +17,10 @@ from k2t.graph import map_structure
 from k2t.program import Argument, Block, Branch, Code, Module, Op, Parameter, Value, values
 
 LAST = ("F.softmax", "torch.sigmoid")
+TYPED = {f"F.{name}" for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "silu", "mish", "hardswish", "softmax")}
+TYPED |= {"torch.cat", "torch.tanh", "torch.sigmoid"}
+# The variable of what a `return` computes, for verification.
+RESULT = "__k2t_result__"
 FILLED = {None: "torch.zeros", 0.0: "torch.zeros", 1.0: "torch.ones"}
 RESET_STATES = '''
 def reset_states(self) -> None:
@@ -59,19 +63,17 @@ def write_class(block: Block, summary: str, finish: Sequence[str] = ()) -> Writt
     forward = Forward(block, ops, results)
     lines = forward.write()
     result = map_structure(forward.value, results)
-    lines = typed(lines, result, input_arguments(block))
+    ended = returned(lines, result)
+    lines = ended or typed(lines, result, input_arguments(block))
     body = [line.node for line in lines]
+    end = [] if ended else return_lines(result, body, results)
     functions = [constructor(block, finish)]
     if last is None:
-        functions.append(
-            function("forward", block, [*body, *return_lines(result, body, results)], annotation(block.outputs))
-        )
+        functions.append(function("forward", block, [*body, *end], annotation(block.outputs)))
     else:
         name = "softmax" if last.target == "F.softmax" else "sigmoid"
         doc = f"Scores before the {name}, which is what the loss functions of PyTorch expect."
-        functions.append(
-            function("logits", block, [syntax.docstring(doc), *body, *return_lines(result, body, results)], "Tensor")
-        )
+        functions.append(function("logits", block, [syntax.docstring(doc), *body, *end], "Tensor"))
         scores = syntax.call(syntax.dotted("self.logits"), [cst.Name(name) for name in input_arguments(block)], {})
         kwargs = {key: syntax.literal(value) for key, value in last.kwargs.items()}
         final = syntax.call(syntax.dotted(str(last.target)), [scores], kwargs)
@@ -112,6 +114,18 @@ def module_places(module: Module, output: Value) -> dict[Value, Place]:
     parts = [part for part in module.args if isinstance(part, Module)] if module.between else [module]
     made = dict(zip([*module.between, output], parts, strict=True))
     return {value: Place(value.layer, value, None, "", part.name) for value, part in made.items()}
+
+
+def returned(lines: list[Line], result: Any) -> list[Line]:
+    """`return F.relu(x)` for `x = F.relu(x)` and `return x`, where the expression has a type; else nothing."""
+    statement = lines[-1].node.body[0] if lines and isinstance(lines[-1].node, cst.SimpleStatementLine) else None
+    if not isinstance(result, cst.Name) or not isinstance(statement, cst.Assign) or len(lines[-1].made) != 1:
+        return []
+    (value, name), target = lines[-1].made[0], statement.targets[0].target
+    known = isinstance(statement.value, cst.Call) and syntax.render(statement.value.func) in TYPED
+    if name != result.value or not target.deep_equals(result) or not known:
+        return []
+    return [*lines[:-1], Line(syntax.returns(statement.value), ((value, RESULT),))]
 
 
 def typed(lines: list[Line], result: Any, arguments: list[str]) -> list[Line]:

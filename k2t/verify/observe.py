@@ -16,6 +16,8 @@ from k2t.graph import Array
 from k2t.verify.recorder import flatten
 
 RECORD = "__k2t_record__"
+# The variable of what a `return` computes, in the metadata and in the instrumented code.
+RESULT = "__k2t_result__"
 LOGITS = "logits"
 
 
@@ -90,9 +92,11 @@ def bodies(tree: ast.Module) -> dict[str, ast.FunctionDef]:
 def _with_records(method: ast.FunctionDef) -> Iterator[ast.stmt]:
     owner = method.args.args[0].arg
     for index, statement in enumerate(method.body):
-        yield statement
-        if not isinstance(statement, ast.Return):
-            yield ast.parse(f"{RECORD}({owner}, {index}, locals())").body[0]
+        returned = statement.value if isinstance(statement, ast.Return) else None
+        yield ast.Assign([ast.Name(RESULT, ast.Store())], returned) if returned else statement
+        yield ast.parse(f"{RECORD}({owner}, {index}, locals())").body[0]
+        if returned:
+            yield ast.Return(ast.Name(RESULT, ast.Load()))
 
 
 @dataclass
