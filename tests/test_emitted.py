@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import k2t
+from k2t.emit.copied import FOLDER, defined
 
 ROOT = Path(__file__).parents[1]
 MODELS = sorted(path for path in (ROOT / "fixtures").iterdir() if path.suffix in (".h5", ".keras"))
@@ -60,3 +63,8 @@ def test_both_generations_of_a_model_give_the_same_code(name: str) -> None:
         source = k2t.convert(ROOT / "fixtures" / f"{name}{suffix}").source
         bodies.append(source.partition('"""\n\n')[2].replace("0.30000001192092896", "0.3"))  # tf-keras rounds the slope
     assert bodies[0] == bodies[1]
+
+
+def test_no_two_helpers_have_the_same_name() -> None:
+    names = [defined(node) for path in sorted(FOLDER.glob("*.py")) for node in ast.parse(path.read_text("utf-8")).body]
+    assert [name for name, count in Counter(filter(None, names)).items() if count > 1] == []
