@@ -87,7 +87,10 @@ class Candidate:
         """The module, made with the arguments of the reference, and with its weights."""
         import torch
 
-        model = getattr(namespace, self.metadata["k2t.class"])(**json.loads(self.metadata.get("k2t.arguments", "{}")))
+        arguments = json.loads(self.metadata.get("k2t.arguments", "{}"))
+        model = getattr(namespace, self.metadata["k2t.class"])(
+            **{name: with_tuples(value) for name, value in arguments.items()}
+        )
         model.load_state_dict({key: torch.from_numpy(array) for key, array in (self.state or {}).items()})
         return model.eval().to(self.device)
 
@@ -197,6 +200,11 @@ def exact_float32() -> Iterator[None]:
     finally:
         for backend, value in zip(backends, before, strict=True):
             backend.allow_tf32 = value
+
+
+def with_tuples(value: Any) -> Any:
+    """JSON has no tuples, and modules take no lists for sizes."""
+    return tuple(map(with_tuples, value)) if isinstance(value, list) else value
 
 
 @contextmanager

@@ -12,7 +12,17 @@ from k2t.graph import Array, Shape
 from k2t.verify.nodes import graph_of, input_names, nodes, producer
 
 # Unknown sizes, tried in this order: small and odd, then multiples of what networks stride by.
-SIZES = ((7, 9, 11), (33, 39, 45), (45, 51, 57), (32, 64, 96), (64, 96, 32), (75, 107, 139), (128, 160, 96), (224,) * 3)
+SIZES = (
+    (7, 9, 11),
+    (33, 39, 45),
+    (45, 51, 57),
+    (32, 64, 96),
+    (64, 96, 32),
+    (75, 107, 139),
+    (128, 160, 96),
+    (224,) * 3,
+    (256,) * 3,
+)
 
 # Layers that hand their input's values on, so that tokens stay tokens.
 PASS_THROUGH = {
