@@ -25,6 +25,14 @@ AS_MODULE = {
     "torch.sigmoid": "nn.Sigmoid",
     "torch.tanh": "nn.Tanh",
 }
+FLAGS = {
+    "MaxPool": "pool",
+    "AvgPool": "pool",
+    "ZeroPad": "pad",
+    "ConvTranspose": "upsample",
+    "Upsample": "upsample",
+    "Conv": "project",
+}
 PADS = {3: "nn.ZeroPad1d", 4: "nn.ZeroPad2d", 5: "nn.ZeroPad3d"}
 
 
@@ -89,8 +97,9 @@ def identity(run: Run, scope: Scope) -> Op | None:
         modules.append(module)
         current = next(values(op.outputs))
     whole = modules[0] if len(modules) == 1 else sequential(run, modules)
-    kind = str(modules[0].call).rpartition(".")[2].lower()
-    name = next((module.name for module in modules if module.name), kind)
+    kind = str(modules[0].call).rpartition(".")[2]
+    usual = next((word for start, word in FLAGS.items() if kind.startswith(start)), "")
+    name = usual or next((module.name for module in modules if module.name), kind.lower())
     whole.condition = condition(run, scope, re.split(r"_|\d+$", name)[0])
     return Op(whole, (run.bypass,), {}, run.output, layer=run.ops[-1].layer)
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from k2t.lower.names import RESERVED, Namespace, identifier
-from k2t.program import Block, Module, Op, Parameter, Value, values
+from k2t.lower.names import RESERVED, Namespace, identifier, is_automatic, snake_case
+from k2t.program import Block, Branch, Module, Op, Parameter, Value, values
 from k2t.recover.classes import ClassBuilder
 from k2t.recover.express import text_of
 from k2t.recover.groups import choose
@@ -63,7 +63,30 @@ def as_they_are(blocks: Sequence[Block]) -> Recovery:
 
 def recover(blocks: Sequence[Block]) -> Recovery:
     """Find the repeated parts of each block; its modules are named after their places then."""
-    return Recoverer(blocks).run()
+    found = Recoverer(blocks).run()
+    if all(map(is_sound, found.classes)) and all(map(has_own_names, blocks)):
+        return found
+    found.swap_names()
+    return as_they_are(blocks)
+
+
+def is_sound(block: Block) -> bool:
+    """Whether every value of a class is made before it is read."""
+    known = set(block.inputs)
+    for op in block.ops:
+        inside = set(known)
+        for inner in (*(op.target.ops if isinstance(op.target, Branch) else ()), op):
+            if not inside.issuperset(values((inner.args, inner.kwargs))):
+                return False
+            inside.update(values(inner.outputs))
+        known.update(values(op.outputs))
+    return known.issuperset(values(block.outputs))
+
+
+def has_own_names(block: Block) -> bool:
+    """Whether each module and parameter of the model has a place of its own."""
+    names = [*(module.name for module in block.modules()), *(item.name for item in block.parameters())]
+    return len(set(names)) == len(names)
 
 
 class Recoverer:
@@ -201,7 +224,8 @@ class Recoverer:
         """Name an instance that stands alone."""
         instance, module = self.instance(op), op.target
         if instance is not None and isinstance(module, Module):
-            module.name = module.name or taken.claim(identifier(module.layer))
+            wish = instance.block.name if is_automatic(module.layer) else module.layer
+            module.name = module.name or taken.claim(identifier(snake_case(wish)))
             self.place(instance, module.name, seats)
 
     def row(self, run: Sequence[Op], taken: Namespace, seats: list[Seat]) -> Op:
