@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structured_parity import difference, translated
 
+import k2t
 from k2t.structured.frames import NotStructured
 from k2t.structured.gate import same
 from k2t.structured.translate import structured
@@ -73,5 +74,6 @@ def test_code_that_is_too_dynamic_is_left_to_evaluation(tmp_path: Path) -> None:
         "        x = layers.LSTM(4, return_sequences=i == 0)(x)\n"
         "    return Model(inputs, x)\n"
     )
-    with pytest.raises(NotStructured):
+    with pytest.raises(NotStructured, match="differently from call to call"):
         structured(path, "build", {})
+    assert "evaluated with these arguments: is translated differently" in k2t.convert(f"{path}:build").source
