@@ -94,12 +94,12 @@ def folder_of_a_saved_model(folder: Path) -> Path:
     return folder / "saved"
 
 
-@broken("not supported yet")
+@broken("is Keras code")
 def keras_code(folder: Path) -> Path:
     return written(folder, "m.py", b"import keras\n")
 
 
-@broken("not supported yet")
+@broken("is Keras code")
 def function_in_keras_code(folder: Path) -> Path:
     keras_code(folder)
     return folder / "m.py:build"
@@ -111,7 +111,7 @@ def pipe(folder: Path) -> Path:
     return folder / "m.h5"
 
 
-@broken("not supported yet")
+@broken("is Keras code")
 def notebook(folder: Path) -> Path:
     return written(folder, "m.ipynb", b'{"cells": []}')
 

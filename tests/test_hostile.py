@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hostile
 import numpy as np
 import pytest
 from broken import CASES, SMALL, TREE, WEIGHTS, Broken, small_h5, small_keras
@@ -18,7 +19,10 @@ from hypothesis import strategies as st
 
 import k2t
 from k2t.errors import ReadError, UnsupportedError
+from k2t.graph import Call, Graph, Input, Layer, Ref
+from k2t.lower import lower
 from k2t.read import read
+from k2t.rules.translate import translate
 
 NUMBERS = itertools.count()
 FUZZ = settings(
@@ -123,6 +127,52 @@ def test_any_value_anywhere_in_a_configuration_is_read_or_refused(data: st.DataO
     path = tmp_path / "m.json"
     path.write_text(json.dumps(model))
     survives(path)
+
+
+FOLDER = Path(__file__).parents[1] / "fixtures"
+FIXTURES = sorted([*FOLDER.glob("*.h5"), *FOLDER.glob("*.keras")])
+
+
+@pytest.mark.parametrize("source", FIXTURES, ids=lambda path: path.name)
+def test_damaged_models_convert_or_are_refused(source: Path, tmp_path: Path) -> None:
+    found = {}
+    for seed in range(40):
+        path = fresh(tmp_path, hostile.damaged(source, seed)).rename(tmp_path / f"m{seed}{source.suffix}")
+        found[seed] = hostile.verdict(path)
+    assert {seed: verdict for seed, verdict in found.items() if verdict not in ("converted", "refused")} == {}
+
+
+def test_heap_of_texts_that_would_be_read_for_ever_is_refused(tmp_path: Path) -> None:
+    path = small_h5(tmp_path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = "2.9.0"  # of variable length
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    data[heap + 24 : heap + 32] = (4000).to_bytes(8, "little")  # an object that ends in the middle of nowhere
+    with pytest.raises(ReadError, match="heap"):
+        load_all(fresh(tmp_path, bytes(data)))
+
+
+def test_inner_model_that_is_called_with_other_axes_is_refused(tmp_path: Path) -> None:
+    inner = functional(
+        [input_layer("x", 4, 3), called(dense("one"), [["x", 0, 0, {}]])], [["x", 0, 0]], [["one", 0, 0]], "inner"
+    )
+    model = functional(
+        [input_layer("y", 5, 4, 3), {**inner, "name": "inner", "inbound_nodes": [[["y", 0, 0, {}]]]}],
+        [["y", 0, 0]],
+        [["inner", 1, 0]],
+    )
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(model))
+    with pytest.raises(k2t.UnsupportedError, match="do not fit"):
+        k2t.convert(path)
+
+
+def test_axis_of_a_number_is_refused() -> None:
+    layer = Layer("s", "Softmax", {"axis": -1})
+    graph = Graph("model", (Input("x", ()),), (Call("s", layer, (Ref("x"),)),), Ref("s"))
+    with pytest.raises(k2t.UnsupportedError, match="has no axes"):
+        lower(translate(graph))
 
 
 def test_groups_in_a_circle_end(tmp_path: Path) -> None:

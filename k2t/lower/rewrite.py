@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from k2t.errors import Problem, UnsupportedError
 from k2t.graph import Array, map_structure
 from k2t.lower.labels import Labels
 from k2t.program import (
@@ -88,6 +89,12 @@ class Rewriter:
         if op.layout == "permute":
             self.add_permute(op, replaced, inner, outer)
             return
+        if (
+            not inner
+            and main is not None
+            and any(isinstance(leaf, Axis | Axes) for leaf in leaves((op.args, op.kwargs)))
+        ):
+            raise UnsupportedError([Problem(op.layer, "layer", "its input has no axes")])
         convert = converter(inner, outer, replaced, self.order)
         args, kwargs = tuple(spread(op.args, convert)), map_structure(convert, op.kwargs)
         target = op.target

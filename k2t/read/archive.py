@@ -8,7 +8,6 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
 from k2t.errors import ReadError
 from k2t.read.h5 import Extent, Store
@@ -76,7 +75,7 @@ def members(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
     return found
 
 
-def _weights(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> Extent | BinaryIO:
+def _weights(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> Extent | io.BytesIO:
     """A stored member is read in place, a compressed one is unpacked into memory."""
     if info.compress_type != zipfile.ZIP_STORED:
         return io.BytesIO(archive.read(info))

@@ -16,6 +16,7 @@ import numpy as np
 
 from k2t.errors import ReadError
 from k2t.graph import Array, StoredArray
+from k2t.read.heaps import damaged_heap
 from k2t.read.raw import RawFile, checked, widened
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -80,8 +81,10 @@ class Store:
         label: what messages call it.
     """
 
-    def __init__(self, source: Extent | BinaryIO, label: str) -> None:
+    def __init__(self, source: Extent | io.BytesIO, label: str) -> None:
         self.label = label
+        self._open = source.open if isinstance(source, Extent) else partial(io.BytesIO, source.getvalue())
+        self._heaps_checked = False
         self.extent = source if isinstance(source, Extent) else None
         try:
             if self.extent and not self.extent.start:
@@ -100,7 +103,7 @@ class Store:
 
     def text(self, group: h5py.Group, name: str) -> str | None:
         """An attribute that holds one string, as bytes or str."""
-        value = group.attrs.get(name)
+        value = self._attribute(group, name) if name in group.attrs else None
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.item()
         return _decode(value) if isinstance(value, str | bytes) else None
@@ -108,14 +111,26 @@ class Store:
     def names(self, group: h5py.Group, name: str) -> list[str] | None:
         """An attribute that holds a list of strings, in one piece or cut into `name0`, `name1`, ..."""
         if name in group.attrs:
-            pieces = [group.attrs[name]]
+            pieces = [self._attribute(group, name)]
         else:
             pieces = []
             while (key := f"{name}{len(pieces)}") in group.attrs:
-                pieces.append(group.attrs[key])
+                pieces.append(self._attribute(group, key))
         if not pieces:
             return None
         return [_decode(item) for piece in pieces for item in np.asarray(piece).ravel().tolist()]
+
+    def _attribute(self, group: h5py.Group, name: str) -> Any:
+        """The value of an attribute."""
+        kind = group.attrs.get_id(name).get_type()
+        plain = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
+        if not plain and not self._heaps_checked:
+            with self._open() as file:
+                place = damaged_heap(file, file.seek(0, os.SEEK_END))
+            if place is not None:
+                raise ReadError(f"{self.label}: damaged HDF5 file (its heap at byte {place}); copy it again")
+            self._heaps_checked = True
+        return group.attrs[name]
 
     def group(self, parent: h5py.Group, name: str) -> h5py.Group | None:
         """The group of that name, None where there is none."""

@@ -20,6 +20,8 @@ from k2t.symbols import number
 
 # These say how training starts or is penalised, nothing about what the layer computes.
 TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
+# These hand no mask on in Keras 2.
+UNMASKING = frozenset({"Identity", "Normalization", "Rescaling"})
 
 
 @dataclass(frozen=True)

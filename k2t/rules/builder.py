@@ -13,7 +13,7 @@ import numpy as np
 from k2t.errors import Problem, UnsupportedError, UntranslatableError, refusing
 from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure, refs
 from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variable, Weight, leaves, values
-from k2t.rules.base import CUSTOM, REFUSED, RULES, Rule, broadcast
+from k2t.rules.base import CUSTOM, REFUSED, RULES, UNMASKING, Rule, broadcast
 from k2t.rules.initializers import fans_of, of_variable
 from k2t.rules.parts import Parts
 from k2t.rules.promotion import REAL, as_real
@@ -26,8 +26,6 @@ RECORDED = frozenset(
     {"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer"}
     | {"Function", "Item"}
 )
-# These hand no mask on in Keras 2.
-UNMASKING = frozenset({"Identity", "Normalization", "Rescaling"})
 WAYS_OUT = "give the source of its class with --custom FILE, or write a rule for it"
 
 
@@ -281,6 +279,8 @@ def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
     given = [leaf for leaf in leaves(inputs) if isinstance(leaf, Value)]
     if len(given) != len(graph.inputs):
         raise UntranslatableError(f"takes {len(graph.inputs)} inputs, is called with {len(given)}")
+    if any(len(declared.shape) != value.rank for declared, value in zip(graph.inputs, given, strict=True)):
+        raise UntranslatableError(f"is called with {', '.join(str(value.shape) for value in given)}, which do not fit")
     if any(value.mask is not None for value in given):
         return build_calls(graph, given, b.ops, b.parts.in_place)
     declared = len(b.parts.variables)

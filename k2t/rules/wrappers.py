@@ -201,7 +201,9 @@ def time_distributed(b: Builder, x: Any, *, layer: Layer) -> Any:
     """The layer itself on batch and steps as one axis; directly where it sees the last axis alone."""
     if layer.kind in LAST_AXIS:
         return b.apply(layer, x, key="layer")
-    first = next(iter(values(x)))
+    first = next(iter(values(x)), None)
+    if first is None:
+        raise UntranslatableError("is called without a tensor")
     if first.mask is not None and first.mask.rank == 2 and (layer.kind in LOOPS or layer.kind == "Bidirectional"):
         raise UntranslatableError(f"hands a mask with one value for each step on to {layer.kind}, which needs several")
     merged = map_structure(lambda value: merge_frames(b, value), x)
