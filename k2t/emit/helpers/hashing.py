@@ -101,6 +101,7 @@ class SipHash:
         self.key = first & MASK, second & MASK
 
     def __call__(self, word: str) -> int:
+        """The hash of a word."""
         data = word.encode()
         first, second = self.key
         v = [first, second, first, second]

@@ -149,7 +149,7 @@ def mirrored(b: Builder, x: Value, axis: int, pair: tuple[int, int], mode: str) 
     """One axis padded with its own elements."""
     if mode not in ("reflect", "symmetric"):
         raise UntranslatableError(f"pad with mode={mode!r} along axis {axis}")
-    skip = mode == "reflect"
+    skip = int(mode == "reflect")
     before, after = pair
 
     def reverse(cut: slice, length: int) -> Value:
