@@ -66,6 +66,24 @@ def test_quantized_model_computes_what_keras_computes(config: Any, saved: bool, 
     np.testing.assert_allclose(got, want, atol=2e-6 * np.abs(want).max())
 
 
+@pytest.mark.parametrize("config", [c for name, c in CONFIGS.items() if name != "float8"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_quantized_table_for_tokens_and_logits(config: Any, tied: bool, tmp_path: Path) -> None:
+    import keras
+
+    table = keras.layers.ReversibleEmbedding(7, 5, tie_weights=tied, logit_soft_cap=3.0)
+    given = keras.Input((4,), dtype="int32")
+    model = keras.Model(given, table(keras.layers.LayerNormalization()(table(given)), reverse=True))
+    parity.randomize(model)
+    model.quantize(config=config(keras.quantizers))
+    model.save(tmp_path / "model.keras")
+    result = verified(tmp_path / "model.keras", tmp_path)
+    indices = np.random.default_rng(0).integers(0, 7, (3, 4))
+    got = parity.run(parity.load_net(tmp_path / "net.py").load(), result, [indices])[0]
+    want = np.asarray(model(indices.astype("int32")))
+    np.testing.assert_allclose(got, want, atol=2e-6 * np.abs(want).max())
+
+
 def test_integers_stay_integers_in_the_emitted_file(tmp_path: Path) -> None:
     model = network()
     model.quantize("int8")

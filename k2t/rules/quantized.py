@@ -150,10 +150,7 @@ def per_output(
         "weight": kept(b, kernel, transform=turned),
         "scale": kept(b, scale, transform=np.ravel),
     }
-    if not how.levels:
-        return "Int8Linear", {"weight_only": True}, weights
-    options: dict[str, Any] = {} if how.levels == 127 else {"levels": how.levels}
-    return "Int8Linear", options | ({} if how.eps == 1e-7 else {"eps": how.eps}), weights
+    return "Int8Linear", rounded(how), weights
 
 
 def grouped(b: Builder, how: Scheme, features: int, units: int, bias_shape: Any) -> Parts:
@@ -200,6 +197,14 @@ def calibrated(b: Builder, how: Scheme, features: int, units: int, bias_shape: A
 def quantized_table(b: Builder, index: Value, rows: int, columns: int, config: dict[str, Any]) -> Value:
     """An embedding with a quantized table."""
     how = scheme(config)
+    weights = table_weights(b, rows, columns, how)
+    groups = () if how.block is None else (how.groups(columns),)
+    module = b.module("GroupedEmbedding" if groups else "Int8Embedding", rows, columns, *groups, weights=weights)
+    return b.call(module, index, shape=(*index.shape, columns), dtype=b.layer.dtype, layout="keras")
+
+
+def table_weights(b: Builder, rows: int, columns: int, how: Scheme) -> dict[str, Weight | None]:
+    """The state of an embedding; a row has one scale, or one for each group of columns."""
     table = stored(b, "embeddings", (rows, ceil(columns / 2) if how.bits == 4 else columns))
     groups = () if how.block is None else (how.groups(columns),)
     scale = stored(b, "embeddings_scale", (rows, *groups))
@@ -207,17 +212,65 @@ def quantized_table(b: Builder, index: Value, rows: int, columns: int, config: d
     def whole(array: Array) -> Array:
         return unpacked(array, columns, 1) if how.bits == 4 else array
 
-    weights: dict[str, Weight | None] = {"scale": kept(b, scale)}
     if not groups:
-        call, weights["weight"] = "Int8Embedding", kept(b, table, transform=whole)
+        return {"weight": kept(b, table, transform=whole), "scale": kept(b, scale)}
+    zero, group = stored(b, "embeddings_zero", (rows, *groups)), stored(b, "g_idx", (columns,))
+
+    def centred(table: Array, zero: Array, group: Array) -> Array:
+        made: Array = whole(table) - zero[:, group.astype(int)]
+        return made
+
+    weight = kept(b, table, zero, group, transform=centred)
+    return {"weight": weight, "scale": kept(b, scale), "group": kept(b, group, dtype="int64")}
+
+
+def reverse_weights(b: Builder, rows: int, columns: int, how: Scheme) -> dict[str, Weight | None]:
+    """The state of the way back from (columns) to (rows), where it has a table of its own, the other way round."""
+    table = stored(b, "reverse_embeddings", (ceil(columns / 2) if how.bits == 4 else columns, rows))
+    groups = () if how.block is None else (how.groups(columns),)
+    scale = stored(b, "reverse_embeddings_scale", (*groups, rows))
+
+    def whole(array: Array) -> Array:
+        return (unpacked(array, columns, 0) if how.bits == 4 else array).T
+
+    if not groups:
+        return {"weight": kept(b, table, transform=whole), "scale": kept(b, scale)}
+    zero, group = stored(b, "reverse_embeddings_zero", (*groups, rows)), b.parts.declared["g_idx"]
+
+    def centred(table: Array, zero: Array, group: Array) -> Array:
+        made: Array = whole(table) - zero[group.astype(int)].T
+        return made
+
+    weight = kept(b, table, zero, group, transform=centred)
+    scales = kept(b, scale, transform=np.transpose)
+    return {"weight": weight, "scale": scales, "group": kept(b, group, dtype="int64")}
+
+
+def quantized_reversible(
+    b: Builder, x: Value, rows: int, columns: int, config: dict[str, Any], *, tied: bool, reverse: bool
+) -> Value:
+    """A quantized table for tokens, `x` being indices, or for logits: a product with its rows, or with its own."""
+    how = scheme(config)
+    weights = table_weights(b, rows, columns, how)
+    if not tied:
+        weights = reverse_weights(b, rows, columns, how)
+    if not reverse:
+        return quantized_table(b, x, rows, columns, config)
+    if how.block is None:
+        module = b.module("Int8Linear", columns, rows, role="reverse", weights=weights, bias=False, **rounded(how))
     else:
-        zero, group = stored(b, "embeddings_zero", (rows, *groups)), stored(b, "g_idx", (columns,))
-        call, weights["group"] = "GroupedEmbedding", kept(b, group, dtype="int64")
-        weights["weight"] = kept(
-            b, table, zero, group, transform=lambda table, zero, group: whole(table) - zero[:, group.astype(int)]
-        )
-    module = b.module(call, rows, columns, *groups, weights=weights)
-    return b.call(module, index, shape=(*index.shape, columns), dtype=b.layer.dtype, layout="keras")
+        require(how.levels, (0,), "activation_quantizer")
+        sizes = (columns, rows, how.groups(columns))
+        module = b.module("GroupedLinear", *sizes, role="reverse", weights=weights, bias=False)
+    return b.call(module, x, shape=(*x.shape[:-1], rows), layout="keras")
+
+
+def rounded(how: Scheme) -> dict[str, Any]:
+    """The options of Int8Linear that say how it rounds its inputs."""
+    if not how.levels:
+        return {"weight_only": True}
+    options: dict[str, Any] = {} if how.levels == 127 else {"levels": how.levels}
+    return options | ({} if how.eps == 1e-7 else {"eps": how.eps})
 
 
 def stored(b: Builder, name: str, shape: Any) -> Variable:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from k2t.errors import UntranslatableError
 from k2t.program import Value
 from k2t.rules.base import Example, require, rule
 from k2t.rules.builder import Builder
 from k2t.rules.lora import adapt
 from k2t.rules.masks import differs
+from k2t.rules.quantized import quantized_reversible
 
 TABLE = {"input_dim": 7, "output_dim": 3}
 
@@ -40,14 +40,20 @@ def reversible_embedding(
     reverse: bool = False,
 ) -> Value:
     """F.embedding; reversed, F.linear with the same table or, where they are not tied, with another."""
-    if quantization_config is not None:
-        raise UntranslatableError("is quantized, which is supported for Embedding and Dense; dequantize before saving")
     adapt(b, "embeddings", (input_dim, output_dim), None, lora_rank, lora_alpha)
     require(reverse_dtype, (None, b.layer.dtype), "reverse_dtype")
+    index = x if reverse or x.dtype in ("int32", "int64") else b.call(".long", x, dtype="int64")
+    if quantization_config is not None:
+        output = quantized_reversible(
+            b, index, input_dim, output_dim, quantization_config, tied=tie_weights, reverse=reverse
+        )
+        if reverse:
+            return capped(b, output, logit_soft_cap)
+        output.mask = differs(b, x, 0) if mask_zero else None
+        return output
     table = b.variable("embeddings", (input_dim, output_dim))
     other = None if tie_weights else b.variable("reverse_embeddings", (output_dim, input_dim))
     if not reverse:
-        index = x if x.dtype in ("int32", "int64") else b.call(".long", x, dtype="int64")
         weight, shape = b.parameter("embeddings", table), (*x.shape, output_dim)
         output = b.call("F.embedding", index, weight, shape=shape, dtype=b.layer.dtype, layout="keras")
         output.mask = differs(b, x, 0) if mask_zero else None
@@ -57,6 +63,9 @@ def reversible_embedding(
     else:
         weight = b.parameter("reverse_embeddings", other, transform=lambda array: array.T)
     logits = b.call("F.linear", x, weight, shape=(*x.shape[:-1], input_dim), layout="keras")
-    if logit_soft_cap is None:
-        return logits
-    return b.call("*", b.call(".tanh", b.call("/", logits, logit_soft_cap)), logit_soft_cap)
+    return capped(b, logits, logit_soft_cap)
+
+
+def capped(b: Builder, logits: Value, cap: float | None) -> Value:
+    """cap * tanh(logits / cap)."""
+    return logits if cap is None else b.call("*", b.call(".tanh", b.call("/", logits, cap)), cap)

@@ -85,7 +85,7 @@ def _demands(model: Any) -> dict[int, _Demand]:
     demands: dict[int, _Demand] = {}
     for node in nodes(model):
         inner = getattr(node.layer, "layer", node.layer)  # TimeDistributed of an Embedding or of a model
-        if type(inner).__name__ == "Embedding":
+        if type(inner).__name__ in ("Embedding", "ReversibleEmbedding"):
             needs = {0: _Demand(int(inner.input_dim), 0.0 if inner.mask_zero else None)}
         elif type(inner).__name__ == "Masking":
             needs = {0: _Demand(0, float(inner.mask_value))}
