@@ -99,6 +99,34 @@ def test_model_of_tf_keras_has_parity(build: Any, whole: bool, tmp_path: Path) -
     np.testing.assert_allclose(got, model(x).numpy(), rtol=1e-4, atol=1e-5)
 
 
+OWN = """
+import tf_keras as keras
+
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.first = keras.layers.Dense(5)
+        self.last = keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.last(keras.activations.relu(self.first(x)))
+"""
+
+
+def test_model_of_a_class_of_its_own_converts_with_its_source(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    names: dict[str, Any] = {"__name__": "own"}
+    exec(OWN, names)
+    model = names["Own"]()
+    x = np.random.default_rng(0).normal(size=(2, 5)).astype("float32")
+    model(x)
+    parity.randomize(model)
+    want = model(x).numpy()
+    model.save(tmp_path / "model", save_format="tf")
+    got = outputs(tmp_path / "model", tmp_path, [x.astype("float64")], custom=tmp_path / "own.py")[0]
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
 def test_folder_without_keras_metadata_is_refused_with_the_way_out(tmp_path: Path) -> None:
     import tensorflow as tf
 

@@ -71,10 +71,10 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
 def convert(source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any) -> int:
     """Convert a Keras model to PyTorch source code.
 
-    Writes a module and, beside it, its weights as safetensors. SOURCE is a .h5 or .keras file, an architecture's
-    .json with --weights, or Keras code, which is parsed and not run: model.py, model.py:builder, notebook.ipynb. Code
-    without --weights gives a module without weights. Exits with 1 if the module does not compute what Keras computes;
-    the files are kept then.
+    Writes a module and, beside it, its weights as safetensors. SOURCE is a .h5 or .keras file, a SavedModel folder of
+    tf.keras, an architecture's .json with --weights, or Keras code, which is parsed and not run: model.py,
+    model.py:builder, notebook.ipynb. Code without --weights gives a module without weights. Exits with 1 if the module
+    does not compute what Keras computes; the files are kept then.
     """
     output = checked(output, source) if output else default_output(source)
     if verify:
