@@ -247,3 +247,9 @@ def test_output_that_a_layer_does_not_return_is_refused_with_both_layers(tmp_pat
     path = write_h5(tmp_path / "m.h5", model, {"one": kernel(), "two": kernel()})
     with pytest.raises(UnsupportedError, match=r"two \(Dense\): takes output 7 of one, which has no such output"):
         k2t.convert(path)
+
+
+def test_model_without_outputs_is_refused() -> None:
+    graph = Graph("model", (Input("x", (None, 3)),), (), [])
+    with pytest.raises(k2t.UnsupportedError, match="no tensor"):
+        translate(graph)

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
+from k2t.errors import K2TError
+
 PRECEDENCE: dict[type[cst.CSTNode], int] = {
     cst.Comparison: 1,
     cst.UnaryOperation: 8,
@@ -111,7 +113,7 @@ def literal(value: Any) -> cst.BaseExpression:
     """A constant: a number, string, bool, None, or a tuple or list of nodes.
 
     Raises:
-        TypeError: the value has no literal.
+        K2TError: the value has no literal.
     """
     if value is None or isinstance(value, bool):
         return cst.Name(repr(value))
@@ -119,7 +121,7 @@ def literal(value: Any) -> cst.BaseExpression:
         return number(value)
     if isinstance(value, str):
         return cst.SimpleString(quoted(value))
-    raise TypeError(f"{value!r} has no literal")
+    raise K2TError(f"the model computes with {str(value)[:200]}, which is no number, text or tensor")
 
 
 def number(value: int | float) -> cst.BaseExpression:

@@ -158,4 +158,6 @@ def identity(gain: float, keras: tuple[int, ...], weight: Weight) -> Statements 
 
 def number(value: float) -> str:
     """A number as a person writes it."""
+    if not math.isfinite(value):
+        return f'float("{value}")'
     return repr(float(f"{value:.9g}")) if value != round(value) or abs(value) > 1e6 else f"{value:.1f}"

@@ -331,7 +331,7 @@ def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], child: Callabl
     if missing := [ref for ref in refs(graph.outputs) if ref not in known]:
         raise UnsupportedError([Problem(graph.name, "model", no_output(ref)) for ref in missing])
     outputs = resolve(graph.outputs, known)
-    if not all(isinstance(leaf, Value) for leaf in leaves(outputs)):
+    if not list(leaves(outputs)) or not all(isinstance(leaf, Value) for leaf in leaves(outputs)):
         raise UnsupportedError([Problem(graph.name, "model", "an output is no tensor that depends on an input")])
     return outputs
 
