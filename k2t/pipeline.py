@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from k2t import __version__ as VERSION
 from k2t.emit.draft import Background, Draft
 from k2t.emit.weights import Entry, entries, header
+from k2t.errors import K2TError
 from k2t.graph import Shape, Source
 from k2t.lower import lower
 from k2t.program import Block, Module, Value, values
@@ -241,6 +242,8 @@ def source_of(
 ) -> Source:
     """A model as data, from a file or from code; the arguments are those of `convert`."""
     if not code_parts(source):
+        if arguments or input_shapes:
+            raise K2TError(f"{source}: is no Keras code; --arg and --input-shape are for Keras code")
         return read(source, weights=weights)
     from k2t.code import read_code
 

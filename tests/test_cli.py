@@ -137,7 +137,7 @@ def test_only_a_named_output_replaces_what_somebody_wrote(capsys: Capture) -> No
         ([CNN, "-o", "folder.py"], "is a directory"),
         ([CNN, "--layout", "other"], "'other' is not one of"),
         ([CNN, "--no-such-option"], "No such option"),
-        ([CNN, "--arg", "classes=10"], "--arg: not implemented yet"),
+        ([CNN, "--arg", "classes=10"], "--arg and --input-shape are for Keras code"),
         ([], "Missing argument 'SOURCE'"),
     ],
 )

@@ -53,6 +53,7 @@ def test_code_computes_what_keras_computes(name: str, tmp_path: Path) -> None:
     path.write_text(source)
     with float64_kernels():
         for library in (keras, tf_keras):
+            library.backend.clear_session()  # it remembers the dtype of other tests
             library.backend.set_floatx("float64")
         try:
             model = keras_model(path, entry, arguments)

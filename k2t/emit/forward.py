@@ -68,7 +68,7 @@ class Forward:
         self.until = {name: self.last.get(value, -1) for value, name in self.names.items()}
         tensors = [name for value, name in zip(block.inputs, arguments, strict=True) if value.dtype != "string"]
         self.common = dict.fromkeys((*SHORT, *tensors))
-        self.namespace = Namespace({*globals_of(block), *SHORT, *arguments})
+        self.namespace = Namespace({*globals_of(block), *SHORT, *arguments, *self.forced.values()})
 
     def output_names(self, results: Any) -> dict[Value, str]:
         """Several outputs are named: by their keys, or after layers that a person named."""
@@ -80,7 +80,7 @@ class Forward:
         taken = Namespace({*globals_of(self.block), *input_arguments(self.block), *SHORT})
         inputs = set(self.block.inputs)
         return {
-            value: taken.claim(identifier(wish))
+            value: taken.claim(identifier(wish).lower())
             for value, wish in wishes.items()
             if value not in inputs and not is_automatic(wish)
         }
@@ -180,7 +180,9 @@ class Forward:
     def long_name(self, value: Value) -> str:
         """A variable for what is read much later: its layer, if a person named it."""
         layer = value.layer.partition("#")[0]
-        return self.namespace.numbered("skip") if is_automatic(layer) else self.namespace.claim(identifier(layer))
+        if is_automatic(layer):
+            return self.namespace.numbered("skip")
+        return self.namespace.claim(identifier(layer).lower())
 
     def value(self, value: Value) -> cst.BaseExpression:
         """A tensor where it is read."""
