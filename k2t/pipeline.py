@@ -23,7 +23,7 @@ from k2t.rules.translate import translate
 from k2t.sources import code_parts, written
 
 if TYPE_CHECKING:
-    from k2t.emit.file import Emitted, Header
+    from k2t.emit.file import Emitted
     from k2t.structured.translate import Structured
 
 SMALL = 400  # operations; recovered code of larger models is shorter
@@ -88,7 +88,7 @@ class Result:
             self.draft = Draft(path, self.tensors, self.room)
         draft, self.draft = self.draft, None
         metadata = self.metadata | {"k2t.source": relative(Path(self.origin), path.parent)}
-        return draft.finish(self.source, metadata, advance)
+        return draft.finish(self.source, self.tensors, metadata, advance)
 
 
 def convert(
@@ -134,18 +134,23 @@ def convert(
     else:
         main = translate(model.graph, custom, model.code, has_weights=model.has_weights)
         blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
-        form = as_they_are(blocks) if flat else shorter(blocks)
-    known = metadata(main, tensors := list(entries(main)))
-    room = len(header(tensors, known)) + places_room(main) // 8 * 8
+        form = (as_they_are if flat else recover)(blocks)
+    tensors = list(entries(main))
+    room = len(header(tensors, metadata(main, tensors))) + places_room(main) // 8 * 8
     draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
-    from k2t.emit.file import Header  # imports LibCST, while the weights are read and written
+    from k2t.emit.file import Header, with_header  # imports LibCST, while the weights are read and written
 
+    if isinstance(form, Recovery):
+        emitted, form = shorter(blocks, form, model_dtype(model, tensors), model.has_weights)
+        tensors = list(entries(main))  # their names are known now
+        body, places = emitted.body, {"k2t.layers": json.dumps(layer_places(main, form, emitted))}
+    else:
+        body, places = form.body(model.has_weights), {"k2t.arguments": json.dumps(form.arguments)}
     given = options_of(class_name, layout, custom, fold_bn, flat)
     options = command_line(given, arguments or {}, input_shapes)
     head = Header(origin(model.path, output), sha256.result(), model.keras_version, VERSION, options, why)
-    text, places = written_code(main, form, head, model_dtype(model, tensors), model.has_weights)
     return Result(
-        source=text,
+        source=with_header(main.name, body, head),
         class_name=main.name,
         keras_version=model.keras_version,
         backend=model.backend,
@@ -155,28 +160,27 @@ def convert(
         parameters=parameters(tensors),
         origin=model.path,
         tensors=tensors,
-        metadata=known | places | {"k2t.source_sha256": head.sha256},
+        metadata=metadata(main, tensors) | places | {"k2t.source_sha256": head.sha256},
         room=room,
         has_weights=model.has_weights,
         draft=draft,
     )
 
 
-def shorter(blocks: list[Block]) -> Recovery:
-    """What repeats as classes of its own, unless that makes the code longer, as it may in a small model."""
-    found = recover(blocks)
-    if not found.renamed or sum(len(block.ops) for block in blocks) > SMALL:
-        return found
-    from k2t.emit.file import Header, write_file
+def shorter(blocks: list[Block], found: Recovery, dtype: str, has_weights: bool) -> tuple[Emitted, Recovery]:
+    """The code of what was recovered; that of the blocks as they are where it is no longer, as in a small model."""
+    from k2t.emit.file import write_body
 
-    lengths = []
-    for form in (found, as_they_are(blocks)):
-        lengths.append(write_file(form.classes, Header("", "", "", "", "")).source.count("\n"))
-        found.swap_names()
-    if lengths[0] < lengths[1]:
-        return found
+    recovered = write_body(found.classes, dtype, has_weights=has_weights)
+    if not found.renamed or sum(len(block.ops) for block in blocks) > SMALL:
+        return recovered, found
     found.swap_names()
-    return as_they_are(blocks)
+    flat = as_they_are(blocks)
+    plain = write_body(flat.classes, dtype, has_weights=has_weights)
+    if plain.body.count("\n") <= recovered.body.count("\n"):
+        return plain, flat
+    found.swap_names()
+    return recovered, found
 
 
 def options_of(
@@ -204,18 +208,6 @@ def origin(path: str, output: str | Path | None) -> str:
         return Path(path).name
     file, entry = code
     return ":".join(filter(None, [relative(Path(file), Path(output).parent), entry]))
-
-
-def written_code(
-    main: Block, form: Recovery | Structured, head: Header, dtype: str, has_weights: bool
-) -> tuple[str, dict[str, str]]:
-    """The text of the file, and what verification needs to know of it."""
-    if not isinstance(form, Recovery):
-        return form.text(head, has_weights), {"k2t.arguments": json.dumps(form.arguments)}
-    from k2t.emit.file import write_file
-
-    emitted = write_file(form.classes, head, dtype, has_weights=has_weights)
-    return emitted.source, {"k2t.layers": json.dumps(layer_places(main, form, emitted))}
 
 
 def structure(

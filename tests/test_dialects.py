@@ -15,7 +15,7 @@ from tensorflow_examples import MORE, SINGLE
 from test_operations import array, sized
 
 import k2t
-from k2t.emit.file import Header, write_file
+from k2t.emit.file import write_body
 from k2t.emit.weights import entries
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer, map_structure
@@ -269,8 +269,7 @@ def emitted(name: str, example: Call, folder: Path) -> tuple[Any, list[Given]]:
     outputs = call_dialect(b, name, args, kwargs)
     names = [f"x{i}" for i in range(len(inputs))]
     block = Block("Net", [made for _, made in inputs], names, b.ops, outputs)
-    written = write_file(lower(block, layout="keras"), Header("test", "", "", "", ""), "float64")
-    (folder / "net.py").write_text(written.source)
+    (folder / "net.py").write_text(write_body(lower(block, layout="keras"), "float64").body)
     save_file({item.key: item.load() for item in entries(block)}, folder / "net.safetensors")
     return parity.load_net(folder / "net.py").load(), [given for given, _ in inputs]
 

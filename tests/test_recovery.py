@@ -14,7 +14,7 @@ import torch
 from parity import load_net
 
 import k2t
-from k2t.emit.file import Header, write_file
+from k2t.emit.file import Header, with_header, write_body
 from k2t.emit.weights import entries
 from k2t.graph import StoredArray
 from k2t.lower import lower
@@ -60,7 +60,7 @@ def architecture(keras: Any, name: str, monkeypatch: pytest.MonkeyPatch, folder:
 def written(main: Block, flat: bool = False) -> str:
     """The text of net.py, and the state dict that it has is that of the weights file."""
     recovery = (as_they_are if flat else recover)(lower(main))
-    source = write_file(recovery.classes, Header("model.json", "", "", "", "")).source
+    source = with_header(main.name, write_body(recovery.classes).body, Header("model.json", "", "", "", ""))
     namespace = {"__name__": "net", "__file__": "net.py"}
     exec(compile(source, "net.py", "exec"), namespace)
     with torch.device("meta"):

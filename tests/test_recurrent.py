@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,6 @@ def check(model: Any, inputs: list[np.ndarray], folder: Path, suffix: str = ".ke
 @pytest.fixture
 def keras_2() -> Iterator[Any]:
     """tf-keras in float64."""
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     import tf_keras
 
     tf_keras.backend.clear_session()

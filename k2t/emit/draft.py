@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -72,8 +72,14 @@ class Draft:
                 file.write(tensor.load().data)
                 self.written += tensor.size
 
-    def finish(self, source: str, metadata: Mapping[str, str], advance: Callable[[int], object]) -> Path:
-        """Put both files in their places, or neither; returns the path of the weights."""
+    def finish(
+        self, source: str, tensors: Iterable[Entry], metadata: Mapping[str, str], advance: Callable[[int], object]
+    ) -> Path:
+        """Put both files in their places, or neither; returns the path of the weights.
+
+        Args:
+            tensors: the same as before, perhaps by other names.
+        """
         code, weights = Path(self._folder.name) / "code", self.path.with_suffix(".safetensors")
         with self._folder:
             code.write_text(source, "utf-8")
@@ -83,7 +89,7 @@ class Draft:
                 reported = self.written
             self._writing.result()
             advance(self.written - reported)
-            head = header(self.tensors, metadata, self.room)
+            head = header(tensors, metadata, self.room)
             if len(head) > self.room:
                 self.room = len(head)
                 self._write()

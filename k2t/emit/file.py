@@ -52,13 +52,13 @@ class Header:
 
 @dataclass(frozen=True)
 class Emitted:
-    """The text of a file, and where each Keras call is in it: class -> places."""
+    """The text of a file below its header, and where each Keras call is in it: class -> places."""
 
-    source: str
+    body: str
     places: dict[str, tuple[Place, ...]]
 
 
-def write_file(blocks: Sequence[Block], header: Header, dtype: str = "float32", *, has_weights: bool = True) -> Emitted:
+def write_body(blocks: Sequence[Block], dtype: str = "float32", *, has_weights: bool = True) -> Emitted:
     """The formatted text for these classes, the main one last.
 
     Args:
@@ -75,28 +75,23 @@ def write_file(blocks: Sequence[Block], header: Header, dtype: str = "float32", 
     module = cst.Module([item.node for item in written])
     classes = module.code
     body = "\n\n\n".join(filter(None, [*helpers, classes, start, LOAD.format(name=main.name) if has_weights else ""]))
-    text = f"{imports(body, helper_names)}\n\n{body}"
-    formatted = format_code(text)
-    digest = hashlib.sha256(formatted.encode()).hexdigest()
-    return Emitted(
-        f"{module_docstring(main, header, digest)}\n{formatted}",
-        {block.name: item.places for block, item in zip(blocks, written, strict=True)},
-    )
+    places = {block.name: item.places for block, item in zip(blocks, written, strict=True)}
+    return Emitted(format_code(f"{imports(body, helper_names)}\n\n{body}"), places)
 
 
-def module_docstring(main: Block, header: Header, digest: str) -> str:
-    """Provenance, and the tensors at the border."""
+def with_header(name: str, body: str, header: Header) -> str:
+    """The whole file: where the class `name` comes from, then the body."""
     version = f" (Keras {header.keras_version})" if header.keras_version else ""
     lines = [
-        f"{main.name}, converted by k2t {header.k2t_version} from {header.source}{version}.",
+        f"{name}, converted by k2t {header.k2t_version} from {header.source}{version}.",
         "",
         f"source sha256: {header.sha256}",
-        f"code sha256: {digest}",
+        f"code sha256: {hashlib.sha256(body.encode()).hexdigest()}",
         *([f"options: {header.options}"] if header.options else []),
         *([f"evaluated with these arguments: {header.evaluated}"] if header.evaluated else []),
         "",
     ]
-    return render(docstring("\n".join(lines)))
+    return render(docstring("\n".join(lines))) + f"\n{body}"
 
 
 def summary(block: Block) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ from typing import Any
 
 from k2t.code.layers import era_of_code
 from k2t.code.script import Script
-from k2t.emit.file import Header, module_docstring
 from k2t.emit.initial import init_weights
 from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
 from k2t.lower.layout import decide
@@ -71,11 +69,9 @@ class Structured:
     arguments: Mapping[str, Any]
     layers: tuple[LayerObject, ...]
 
-    def text(self, header: Header, has_weights: bool) -> str:
-        """The whole file, with where it comes from."""
-        formatted = file_text([*self.classes, self.start], self.class_name, self.arguments if has_weights else None)
-        digest = hashlib.sha256(formatted.encode()).hexdigest()
-        return f"{module_docstring(self.main, header, digest)}\n{formatted}"
+    def body(self, has_weights: bool) -> str:
+        """The text of the file below its header."""
+        return file_text([*self.classes, self.start], self.class_name, self.arguments if has_weights else None)
 
 
 def structured(path: Path, entry: str, arguments: Mapping[str, Any], name: str | None = None) -> Structured:

@@ -125,7 +125,7 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
     _hand_over(model, copy)
     _merge_low_rank(copy)
     for layer in copy._flatten_layers():
-        if hasattr(layer, "finalize_state"):  # Normalization computes with copies of its weights
+        if hasattr(layer, "adapt_mean"):  # Normalization computes with copies of its weights
             layer.finalize_state()
     hand_over_words(model, copy)
     return copy
