@@ -74,6 +74,12 @@ def several_tensors_from_one_call(keras: Any) -> Any:
     return keras.Model(x, [keras.layers.Dense(2)(part) for part in parts])
 
 
+@found
+def layer_normalization_over_axes_in_descending_order(keras: Any) -> Any:
+    x = keras.Input((4, 3))
+    return keras.Model(x, keras.layers.LayerNormalization(axis=[1, -1])(x))
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from k2t.errors import UntranslatableError
-from k2t.graph import Layer
-from k2t.program import Axes, Axis, LayoutKind, Module, Permutation, Value, Weight
+from k2t.graph import Array, Layer
+from k2t.program import Axes, Axis, LayoutKind, Module, Parameter, Permutation, Value, Variable, Weight
 from k2t.rules.base import example, rule, size
 from k2t.rules.builder import Builder
 
@@ -144,6 +144,17 @@ def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
     return tuple(sorted(int(item) % rank for item in axes))
 
 
+def stored_along(b: Builder, name: str, x: Value, axis: Any) -> Variable:
+    """`gamma` or `beta` as Keras stores it, in the order in which it lists the axes."""
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    return b.variable(name, tuple(size(x, int(i)) for i in (axes if b.layer.keras_2 else sorted(axes))))
+
+
+def read_as(sizes: tuple[int, ...]) -> Callable[..., Array]:
+    """Keras reads what it stored as if the axes were in ascending order."""
+    return lambda array: array.reshape(sizes)
+
+
 def on_last_axes(b: Builder, x: Value, axes: tuple[int, ...], module: Module) -> Value:
     """A module that normalizes the last axes, for axes anywhere."""
     order = (*(axis for axis in range(x.rank) if axis not in axes), *axes)
@@ -183,12 +194,13 @@ def layer_normalization(
     axes = axes_of(axis, x.rank)
     sizes = tuple(size(x, i) for i in axes)
     if rms_scaling:
-        return scaled_by_variance(b, x, axes, epsilon)
+        gamma = b.parameter("gamma", stored_along(b, "gamma", x, axis), tuple(i - x.rank for i in axes), read_as(sizes))
+        return scaled_by_variance(b, x, axes, epsilon, gamma)
     weights: dict[str, Weight | None] = {}
     if scale:
-        weights["weight"] = b.weight(b.variable("gamma", sizes))
+        weights["weight"] = b.weight(stored_along(b, "gamma", x, axis), transform=read_as(sizes))
     if center:
-        weights["bias"] = b.weight(b.variable("beta", sizes))
+        weights["bias"] = b.weight(stored_along(b, "beta", x, axis), transform=read_as(sizes))
     options: dict[str, Any] = {} if scale or center else {"elementwise_affine": False}
     if scale and not center:
         options = {"bias": False}
@@ -198,13 +210,12 @@ def layer_normalization(
     return on_last_axes(b, x, axes, b.module("nn.LayerNorm", shape, eps=epsilon, weights=weights, **options))
 
 
-def scaled_by_variance(b: Builder, x: Value, axes: tuple[int, ...], epsilon: float) -> Value:
+def scaled_by_variance(b: Builder, x: Value, axes: tuple[int, ...], epsilon: float, gamma: Parameter) -> Value:
     """x * gamma / sqrt(variance + epsilon): what Keras calls rms_scaling."""
-    gamma = b.variable("gamma", tuple(size(x, i) for i in axes))
     reduced = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     variance = b.call(".var", x, Axes(axes), correction=0, keepdim=True, shape=reduced)
     y = b.call("*", x, b.call("torch.rsqrt", b.call("+", variance, epsilon)))
-    return b.call("*", y, b.parameter("gamma", gamma, axes=tuple(i - x.rank for i in axes)), shape=x.shape)
+    return b.call("*", y, gamma, shape=x.shape)
 
 
 @rule(
