@@ -14,7 +14,7 @@ from k2t.program import Block, Code, Module, Op, Parameter, Value, leaves
 from k2t.recover.align import Step
 from k2t.recover.conditions import conditional
 from k2t.recover.express import MISSING, Column, Scope, constant, declared, fits
-from k2t.recover.forms import CONVOLUTIONS, DEFAULTS, Segment, Slot, slots
+from k2t.recover.forms import CONVOLUTIONS, DEFAULTS, Slot, slots
 from k2t.recover.holes import Hole, kind_of_name, priority, slot_name
 from k2t.recover.instances import Group, Instance, owned, parameter_at
 from k2t.recover.naming import attribute, class_name
@@ -204,7 +204,7 @@ class ClassBuilder:
     def name_attributes(self, modules: dict[int, Module | Parameter]) -> None:
         """Names after the layers of the first instance that has them."""
         prefixes = {id(item): segment for segment in self.group.segments for op in segment.ops for item in owned(op)}
-        wishes = [(item, attribute_of(item, prefixes[key])) for key, item in modules.items()]
+        wishes = [(item, attribute(item, prefixes[k].prefix, prefixes[k].suffix)) for k, item in modules.items()]
         counts = Counter(wish for _, wish in wishes)
         names = Namespace(RESERVED, separator="")
         for item, wish in wishes:
@@ -330,13 +330,6 @@ def rebuild(outputs: Any, made: Iterator[Value]) -> Any:
     if isinstance(outputs, list | tuple):
         return type(outputs)(rebuild(item, made) for item in outputs)
     return next(made) if isinstance(outputs, Value) else outputs
-
-
-def attribute_of(item: Module | Parameter, segment: Segment) -> str:
-    """The name that an attribute is to have."""
-    if isinstance(item, Module):
-        return attribute(item, segment.prefix, segment.suffix)
-    return attribute(Module("parameter", layer=item.layer, role=item.role), segment.prefix, segment.suffix)
 
 
 def code_texts(block: Block) -> Iterator[str]:

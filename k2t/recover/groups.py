@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 
-from k2t.program import Block, Module, Op
+from k2t.program import Module, Op
 from k2t.recover.align import Template, merge, template_of
 from k2t.recover.forms import Segment
 from k2t.recover.instances import Group
@@ -89,7 +89,3 @@ def absorb(group: Group, splitter: Splitter) -> None:
             group.segments.insert(0, segment)
             group.forms.insert(0, len(merged.forms) - 1)
             return
-
-
-def nested(blocks: list[Block]) -> None:
-    """Placeholder."""

@@ -6,60 +6,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from k2t.lower.names import identifier, snake_case
-from k2t.program import Block, Module
+from k2t.lower.names import identifier, is_automatic, kind_name, spelled
+from k2t.program import Block, Module, Parameter
 
-# Names that Keras makes up itself say nothing.
-AUTOMATIC = re.compile(
-    r"(conv[123]d(_transpose)?|depthwise_conv[12]d|separable_conv[12]d|batch_normalization(_v1)?|layer_normalization"
-    r"|activation|re_lu|leaky_re_lu|p_re_lu|dense|dropout|spatial_dropout[123]d|add|multiply|concatenate|merge"
-    r"|max_pooling[123]d|average_pooling[123]d|zero_padding[123]d|cropping[123]d|up_sampling[123]d|reshape|permute"
-    r"|lambda|multi_head_attention|(global_)?(average|max)_pooling[123]d|bidirectional|lstm|gru|flatten|softmax"
-    r"|stochastic_depth|tf[._a-z]*|ops?[._a-z]*)([_.]\d+)?"
-)
-SHORT = {
-    "nn.Conv1d": "conv",
-    "nn.Conv2d": "conv",
-    "nn.Conv3d": "conv",
-    "nn.BatchNorm1d": "bn",
-    "nn.BatchNorm2d": "bn",
-    "nn.BatchNorm3d": "bn",
-    "nn.LayerNorm": "norm",
-    "nn.GroupNorm": "norm",
-    "nn.Linear": "linear",
-    "nn.Dropout": "dropout",
-    "nn.MultiheadAttention": "attention",
-    "StochasticDepth": "drop_path",
-}
-SPELLED = {"BN": "bn", "batchnorm": "bn", "batch_norm": "bn", "layernorm": "norm"}
 INDEX = re.compile(r"\d+[a-z]?(?=_|/|-|$)|\d+$")
 
 
-def is_automatic(name: str) -> bool:
-    """Whether Keras made the name up, or it is empty."""
-    return not name or AUTOMATIC.fullmatch(name) is not None
-
-
-def attribute(module: Module, prefix: str, suffix: str) -> str:
-    """The name of a module within its class: what the layer's name says between prefix and suffix, else its kind."""
-    name = module.layer.removeprefix(prefix).removesuffix(suffix).strip("_-/. ")
-    call = module.call if isinstance(module.call, str) else module.call.name
-    if is_automatic(module.layer) or not re.search("[A-Za-z]", name):
-        return module.role or SHORT.get(call) or snake_case(call.rpartition(".")[2])
+def attribute(item: Module | Parameter, prefix: str, suffix: str) -> str:
+    """The name of an attribute of a class: what the layer's name says between prefix and suffix, else its kind."""
+    name = item.layer.removeprefix(prefix).removesuffix(suffix).strip("_-/. ")
+    if is_automatic(item.layer) or is_automatic(name) or not re.search("[A-Za-z]", name):
+        return kind_name(item)
     base = spelled(identifier(move_index(name)))
-    return f"{base}_{module.role}" if module.role else base
+    return f"{base}_{item.role}" if item.role else base
 
 
 def move_index(name: str) -> str:
     """`1_conv` -> `conv1`."""
     match = re.fullmatch(r"(\d+)[_-]([A-Za-z]+)", name)
     return match[2] + match[1] if match else name
-
-
-def spelled(name: str) -> str:
-    """As attributes are spelled in PyTorch: lower case, usual abbreviations."""
-    words = [SPELLED.get(word, word) for word in name.split("_")]
-    return snake_case("_".join(words)) if not name.islower() else "_".join(words)
 
 
 def common_prefix(names: Sequence[str]) -> str:

@@ -8,9 +8,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from k2t.lower.names import is_automatic
 from k2t.program import Block, Module, Op, Value, values
 from k2t.recover.forms import Segment, is_depthwise, last_readers, segment_of
-from k2t.recover.naming import INDEX, common_prefix, common_suffix, is_automatic
+from k2t.recover.naming import INDEX, common_prefix, common_suffix
 
 MOST_INPUTS = 2  # of a piece
 CELL = 5  # operations of a cell, at least
