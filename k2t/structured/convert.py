@@ -9,11 +9,11 @@ from typing import Any
 
 from k2t.code.entry import chosen
 from k2t.code.modules import parse
-from k2t.errors import ReadError
 from k2t.graph import Graph, Source, refs
 from k2t.program import Block, values
-from k2t.rules.binding import bind
+from k2t.rules.translate import translate
 from k2t.structured.frames import NotStructured
+from k2t.structured.pairs import adopt, ends
 from k2t.structured.translate import Structured, structured
 from k2t.symbols import number
 
@@ -27,20 +27,10 @@ def from_code(path: Path, entry: str, source: Source, arguments: Mapping[str, An
         name: the class name that the user wants.
 
     Raises:
-        NotStructured: there is none, or it has other layers than the evaluated model.
+        NotStructured: there is none, or it computes something else than the evaluated model.
     """
     result = structured(path, entry or chosen(path, parse(path)), arguments, name)
-    layers = {layer.name: layer for layer in source.graph.layers()}
-    for made in result.layers:
-        same = layers.get(made.layer.name)
-        if made.parts.variables and (same is None or same.kind != made.layer.kind):
-            raise NotStructured(f"the layer {made.layer.name} is not the evaluated model's")
-        if same is not None and source.has_weights:
-            made.layer.weights = same.weights
-            try:
-                bind(made.parts.variables, made.layer)
-            except ReadError as error:
-                raise NotStructured(str(error)) from error
+    adopt(result.ends, ends(translate(source.graph, has_weights=source.has_weights)))
     describe(result.main, source.graph)
     result.main.name = result.class_name
     return result

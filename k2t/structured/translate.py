@@ -23,8 +23,9 @@ from k2t.structured.comments import Comments
 from k2t.structured.desugar import INPUT, MODEL, constants, functional, wrapped
 from k2t.structured.explore import FAILURES, explore, further
 from k2t.structured.file import file_text
-from k2t.structured.frames import Frame, LayerObject, NotStructured
+from k2t.structured.frames import Frame, NotStructured
 from k2t.structured.gate import same
+from k2t.structured.pairs import Node, ends
 from k2t.structured.plan import Again, Plan
 from k2t.structured.recorder import Recorder
 
@@ -59,7 +60,7 @@ class Structured:
         main: the flat program for the sample arguments; its modules have the names of the emitted attributes.
         class_name: of the main class.
         arguments: of its constructor, for the sample arguments.
-        layers: those of the model, in the order of construction.
+        ends: how the outputs of `main` are made, before its layout was decided.
     """
 
     classes: tuple[str, ...]
@@ -67,7 +68,7 @@ class Structured:
     main: Block
     class_name: str
     arguments: Mapping[str, Any]
-    layers: tuple[LayerObject, ...]
+    ends: tuple[Node, ...]
 
     def body(self, has_weights: bool) -> str:
         """The text of the file below its header."""
@@ -115,7 +116,7 @@ def attempt(
     function = builder(script, entry, list(fixed.values()))
     given = {key: value for key, value in arguments.items() if key in function.parameters()}
     main = recorder.enter(function, recorder.bind(function, [], given), tuple(given))
-    layers = [layer for frame in recorder.frames for made in frame.layers.values() for layer in made]
+    made = ends(main.block) if main.block is not None else ()
     explore(recorder)
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
     for frame in recorder.frames:
@@ -139,7 +140,7 @@ def attempt(
     constructed = {item.name: item.value(main) for item in plan.parameters}
     if main.block is None:
         raise NotStructured("the function has no result")
-    return Structured(texts, start, main.block, plan.class_name, constructed, tuple(layers))
+    return Structured(texts, start, main.block, plan.class_name, constructed, made)
 
 
 def name_classes(plans: Mapping[ast.FunctionDef, Plan], main: ast.FunctionDef, wish: str | None) -> None:

@@ -1,0 +1,110 @@
+"""The gate to the evaluated model: both programs, walked from their outputs, do the same with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from k2t.program import Block, Module, Parameter, Value, Variable, leaves, values
+from k2t.structured.frames import NotStructured
+
+Owner = Module | Parameter
+
+
+@dataclass(frozen=True, eq=False)
+class Maker:
+    """What makes tensors: an input, a parameter, or an operation.
+
+    Attributes:
+        owner: the module or parameter whose weights it reads.
+    """
+
+    target: str
+    operands: tuple[Node, ...] = ()
+    owner: Owner | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One of the tensors that `maker` makes."""
+
+    maker: Maker
+    index: int = 0
+
+
+def ends(block: Block) -> tuple[Node, ...]:
+    """How the outputs of a program are made, before its layout is decided."""
+    return traced(block, [Node(Maker(f"input {index}")) for index in range(len(block.inputs))])
+
+
+def traced(block: Block, inputs: Sequence[Node]) -> tuple[Node, ...]:
+    """How the outputs are made of these inputs."""
+    known: dict[Value, Node] = dict(zip(block.inputs, inputs, strict=True))
+    parameters: dict[Parameter, Node] = {}
+    for op in block.ops:
+        found = [leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Parameter)]
+        parameters |= {leaf: Node(Maker("parameter", owner=leaf)) for leaf in found if leaf not in parameters}
+        operands = tuple(known[value] for value in values((op.args, op.kwargs))) + tuple(parameters[p] for p in found)
+        if op.target == "F.pad":  # where sizes are not known, the module behind it pads
+            made = operands
+        elif isinstance(op.target, Module) and isinstance(op.target.call, Block):
+            made = traced(op.target.call, operands)
+        else:
+            owner = op.target if isinstance(op.target, Module) else None
+            maker = Maker("module" if owner else str(op.target), operands, owner)
+            made = tuple(Node(maker, index) for index, _ in enumerate(values(op.outputs)))
+        known |= zip(values(op.outputs), made, strict=True)
+    return tuple(known[value] for value in values(block.outputs))
+
+
+def adopt(written: Sequence[Node], evaluated: Sequence[Node]) -> None:
+    """Give the written program's variables the names, places and arrays of the evaluated one's.
+
+    Raises:
+        NotStructured: they are two different programs.
+    """
+    if len(written) != len(evaluated):
+        raise NotStructured("other outputs than the evaluated model")
+    pairs: dict[Owner, Owner] = {}
+    for made, same in walked(written, evaluated):
+        if made.owner is not None and same.owner is not None and pairs.setdefault(made.owner, same.owner) != same.owner:
+            raise NotStructured("shares other weights than the evaluated model")
+    weighted = {own: other for own, other in pairs.items() if variables(own)}
+    if len(set(weighted.values())) < len(weighted):
+        raise NotStructured("shares other weights than the evaluated model")
+    for own, other in weighted.items():
+        for variable, known in zip(variables(own), variables(other), strict=True):
+            variable.name, variable.key, variable.owner = known.name, known.key, known.owner
+            variable.array = known.array
+
+
+def walked(written: Sequence[Node], evaluated: Sequence[Node]) -> Iterator[tuple[Maker, Maker]]:
+    """Each pair of makers once.
+
+    Raises:
+        NotStructured: two of them differ.
+    """
+    seen: set[tuple[Maker, Maker]] = set()
+    waiting = list(zip(written, evaluated, strict=True))
+    while waiting:
+        one, other = waiting.pop()
+        pair = one.maker, other.maker
+        if one.index != other.index or signature(pair[0]) != signature(pair[1]):
+            raise NotStructured(f"computes {pair[0].target} where the evaluated model computes {pair[1].target}")
+        if pair not in seen:
+            seen.add(pair)
+            yield pair
+            waiting += zip(pair[0].operands, pair[1].operands, strict=True)
+
+
+def signature(maker: Maker) -> tuple[object, ...]:
+    """What is compared of one step; the options of modules may be spelled as expressions, and are not."""
+    return maker.target, len(maker.operands), [variable.shape for variable in variables(maker.owner)]
+
+
+def variables(owner: Owner | None) -> list[Variable]:
+    """The variables that a module or parameter is made of, in the order of its state."""
+    if owner is None:
+        return []
+    weights = owner.weights.values() if isinstance(owner, Module) else (owner.weight,)
+    return [variable for weight in weights for variable in weight.variables]
