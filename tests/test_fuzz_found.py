@@ -123,8 +123,20 @@ def slopes_below_zero(keras: Any) -> Any:
     return keras.Model(x, keras.layers.ReLU(negative_slope=0.1)(keras.layers.Dense(2)(x)))
 
 
+def statistics_of_the_steps_that_are_not_masked(keras: Any) -> Any:
+    x = keras.Input((5, 3))
+    y = keras.layers.BatchNormalization()(keras.layers.Masking()(x))
+    return keras.Model(x, keras.layers.BatchNormalization(axis=1, center=False)(y))
+
+
 @pytest.mark.parametrize(
-    ("library", "build"), [("keras", queries_that_may_see_nothing), ("tf_keras", slopes_below_zero)]
+    ("library", "build"),
+    [
+        ("keras", queries_that_may_see_nothing),
+        ("tf_keras", slopes_below_zero),
+        ("keras", statistics_of_the_steps_that_are_not_masked),
+        ("tf_keras", statistics_of_the_steps_that_are_not_masked),
+    ],
 )
 def test_gradients_of_found_models_agree(library: str, build: Build, tmp_path: Path) -> None:
     keras = pytest.importorskip(library)

@@ -22,6 +22,7 @@ NATIVE = {
     "nn.BatchNorm1d": NORMALIZATION,
     "nn.BatchNorm2d": NORMALIZATION,
     "nn.BatchNorm3d": NORMALIZATION,
+    "MaskedBatchNorm1d": NORMALIZATION,
     "nn.LayerNorm": NORMALIZATION,
     "nn.GroupNorm": NORMALIZATION,
     "RMSNorm": NORMALIZATION,

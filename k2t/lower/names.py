@@ -51,6 +51,7 @@ SHORT = {
     "FrozenBatchNorm1d": "bn",
     "FrozenBatchNorm2d": "bn",
     "FrozenBatchNorm3d": "bn",
+    "MaskedBatchNorm1d": "bn",
     "nn.LayerNorm": "norm",
     "nn.GroupNorm": "norm",
     "nn.Linear": "fc",

@@ -11,8 +11,9 @@ import numpy as np
 from k2t.errors import UntranslatableError
 from k2t.graph import Array, Layer
 from k2t.program import Axes, Axis, LayoutKind, Module, Parameter, Permutation, Value, Variable, Weight
-from k2t.rules.base import example, rule, size
+from k2t.rules.base import Example, example, rule, size
 from k2t.rules.builder import Builder
+from k2t.rules.masks import as_column, mask_of
 
 # Keras's default epsilon, keras.config.epsilon().
 EPSILON = 1e-7
@@ -38,6 +39,8 @@ def single_axis(axis: Any, rank: int) -> int:
         example((3, 4, 5), axis=1),
         example((4, 3, 5), axis=2),
         example((2, 3, 4, 3)),
+        Example(((5, 7),), mask=True),
+        Example(((5, 7),), {"axis": 1}, mask=True),
     ],
 )
 def batch_normalization(
@@ -71,26 +74,30 @@ def batch_normalization(
     if mode == 1:
         return normalized_samples(b, x, axis, epsilon)
     weights = weights if scale == center else weights | missing_affine((features,), weights.keys())
-    options: dict[str, Any] = {} if scale or center else {"affine": False}
+    options: dict[str, Any] = {"eps": epsilon}
+    trains = b.parts.trainable and training is not False
+    if mode == 2 or (trains and training):
+        options["track_running_stats"] = False
+    else:
+        weights |= {
+            key: b.weight(variable, buffer=True)
+            for key, variable in zip(("running_mean", "running_var"), moving, strict=True)
+        }
+        options["momentum"] = round(1 - momentum, 12)
+    options |= {"weights": weights} | ({} if scale or center else {"affine": False})
     name = f"BatchNorm{max(x.rank - 2, 1)}d"
-    if training or mode == 2:
-        module = b.module(f"nn.{name}", features, eps=epsilon, weights=weights, track_running_stats=False, **options)
-        return along(b, x, axis, module)
-    weights |= {
-        key: b.weight(variable, buffer=True)
-        for key, variable in zip(("running_mean", "running_var"), moving, strict=True)
-    }
-    frozen = training is False or not b.parts.trainable
-    momentum = round(1 - momentum, 12)
-    module = b.module(
-        f"Frozen{name}" if frozen else f"nn.{name}",
-        features,
-        weights=weights,
-        eps=epsilon,
-        momentum=momentum,
-        **options,
-    )
-    return along(b, x, axis, module)
+    if trains and x.mask is not None and x.rank == 3:
+        margin = 0.0 if b.layer.keras_2 else EPSILON
+        return along_steps(b, x, axis, b.module(f"Masked{name}", features, margin, **options))
+    prefix = "nn." if trains or mode == 2 else "Frozen"
+    return along(b, x, axis, b.module(f"{prefix}{name}", features, **options))
+
+
+def along_steps(b: Builder, x: Value, axis: int, module: Module) -> Value:
+    """Batch normalization of sequences with a mask."""
+    if axis == 1:
+        return b.call(module, x, as_column(b, mask_of(b, x), x.rank), shape=x.shape, layout="keras")
+    return b.call(module, x, mask_of(b, x), shape=x.shape, layout="first")
 
 
 def normalized_samples(b: Builder, x: Value, axis: int, epsilon: float) -> Value:
@@ -132,7 +139,7 @@ def missing_affine(shape: tuple[int, ...], given: Collection[str]) -> dict[str, 
     """PyTorch has both scale and offset or neither: the missing one is a frozen constant."""
     fill = {"weight": np.ones, "bias": np.zeros}
     return {
-        key: Weight((), partial(make, shape, np.float32), trainable=False)
+        key: Weight((), partial(make, shape, np.float32), trainable=False, dtype="float32")
         for key, make in fill.items()
         if key not in given
     }
