@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from k2t.errors import UntranslatableError
-from k2t.program import Value
-from k2t.rules.base import example, require, rule
+from k2t.program import Module, Value
+from k2t.rules.base import Example, example, require, rule
 from k2t.rules.builder import Builder
 from k2t.rules.convolution import Geometry
 
@@ -36,34 +38,72 @@ def in_range(value_range: Any) -> dict[str, Any]:
     return {} if (low, high) == USUAL_RANGE else {"value_range": (low, high)}
 
 
+def part(call: str, *args: Any, **options: Any) -> Module:
+    """A local module."""
+    return Module(call, args, options)
+
+
 def augment(
-    b: Builder, x: Value, call: str, *args: Any, data_format: str | None, training: Any, role: str = "", **options: Any
+    b: Builder, x: Value, part: Module, *, data_format: str | None, training: bool | None, role: str = ""
 ) -> Value:
     """A local module on images, which follows the mode of the network as Keras 3 has it, whatever the call says."""
     if b.layer.keras_2 and training is False:
         return x
     if b.layer.keras_2 and training:
         raise UntranslatableError("is called with training=True: it would change images at inference too, at random")
-    return b.call(b.module(call, *args, role=role, **options), x, layout=Geometry(x, 2, data_format).layout)
+    module = b.module(part.call, *part.args, role=role, **part.kwargs)
+    return b.call(module, x, layout=Geometry(x, 2, data_format).layout)
+
+
+def common(
+    b: Builder,
+    x: Value,
+    *,
+    seed: int | None = None,
+    data_format: str | None = None,
+    bounding_box_format: str | None = None,
+    training: bool | None = None,
+) -> None:
+    """What all augmentations take."""
+
+
+COMMON = inspect.signature(common).parameters
+Make = TypeVar("Make", bound=Callable[..., Module | None])
+
+
+def augmentation(kind: str, examples: Sequence[Example] = ()) -> Callable[[Make], Make]:
+    """Register the rule of an augmentation.
+
+    The function makes its module from the options that are its own, or none where it changes no image.
+    """
+
+    def register(make: Make) -> Make:
+        own = inspect.signature(make).parameters
+
+        def translate(b: Builder, x: Value, **options: Any) -> Value:
+            module = make(**{key: value for key, value in options.items() if key in own})
+            if module is None:
+                return x
+            return augment(b, x, module, data_format=options.get("data_format"), training=options.get("training"))
+
+        inputs, shared = list(COMMON.values())[:2], list(COMMON.values())[2:]
+        options = [*own.values(), *(option for option in shared if option.name not in own)]
+        translate.__signature__ = inspect.Signature([*inputs, *options])  # type: ignore[attr-defined]
+        translate.__doc__ = make.__doc__
+        rule(kind, examples=examples)(translate)
+        return make
+
+    return register
 
 
 FLIPS = {"horizontal": (3,), "vertical": (2,), "horizontal_and_vertical": (2, 3)}
 
 
-@rule("RandomFlip", examples=[example(IMAGE), example(FIRST, mode="vertical", data_format="channels_first")])
-def random_flip(
-    b: Builder,
-    x: Value,
-    *,
-    mode: str = "horizontal_and_vertical",
-    seed: int | None = None,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+@augmentation("RandomFlip", examples=[example(IMAGE), example(FIRST, mode="vertical", data_format="channels_first")])
+def random_flip(*, mode: str = "horizontal_and_vertical") -> Module:
     """A local module: .flip for some images."""
     require(mode, tuple(FLIPS), "mode")
-    return augment(b, x, "RandomFlip", FLIPS[mode], data_format=data_format, training=training)
+    return part("RandomFlip", FLIPS[mode])
 
 
 def outside(fill_mode: str, fill_value: float, interpolation: str) -> dict[str, Any]:
@@ -81,32 +121,27 @@ def in_keras(fill_mode: str, fill_value: float, interpolation: str) -> dict[str,
     return options | ({"value": fill_value} if fill_mode == "constant" and fill_value else {})
 
 
-@rule("RandomRotation", examples=[example(IMAGE, factor=0.2), example(FIRST, factor=0.1, data_format="channels_first")])
+@augmentation(
+    "RandomRotation", examples=[example(IMAGE, factor=0.2), example(FIRST, factor=0.1, data_format="channels_first")]
+)
 def random_rotation(
-    b: Builder,
-    x: Value,
     *,
     factor: Any,
     fill_mode: str = "reflect",
     interpolation: str = "bilinear",
     seed: int | None = None,
     fill_value: float = 0.0,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module: F.grid_sample."""
     options: dict[str, Any] = {"angle": bounds(factor), **outside(fill_mode, fill_value, interpolation)}
-    return augment(b, x, "RandomAffine", data_format=data_format, training=training, **options)
+    return part("RandomAffine", **options)
 
 
-@rule(
+@augmentation(
     "RandomTranslation",
     examples=[example(IMAGE, height_factor=0.2, width_factor=[-0.1, 0.3], fill_mode="constant", fill_value=0.5)],
 )
 def random_translation(
-    b: Builder,
-    x: Value,
     *,
     height_factor: Any,
     width_factor: Any,
@@ -114,20 +149,17 @@ def random_translation(
     interpolation: str = "bilinear",
     seed: int | None = None,
     fill_value: float = 0.0,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module: F.grid_sample."""
     options: dict[str, Any] = {"height_shift": bounds(height_factor), "width_shift": bounds(width_factor)}
     options |= outside(fill_mode, fill_value, interpolation)
-    return augment(b, x, "RandomAffine", data_format=data_format, training=training, **options)
+    return part("RandomAffine", **options)
 
 
-@rule("RandomZoom", examples=[example(IMAGE, height_factor=0.2), example(IMAGE, height_factor=0.2, width_factor=0.1)])
+@augmentation(
+    "RandomZoom", examples=[example(IMAGE, height_factor=0.2), example(IMAGE, height_factor=0.2, width_factor=0.1)]
+)
 def random_zoom(
-    b: Builder,
-    x: Value,
     *,
     height_factor: Any,
     width_factor: Any = None,
@@ -135,62 +167,49 @@ def random_zoom(
     interpolation: str = "bilinear",
     seed: int | None = None,
     fill_value: float = 0.0,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module: F.grid_sample."""
     options: dict[str, Any] = {"height_zoom": bounds(height_factor, 1.0)}
     options |= {} if width_factor is None else {"width_zoom": bounds(width_factor, 1.0)}
     options |= outside(fill_mode, fill_value, interpolation)
-    return augment(b, x, "RandomAffine", data_format=data_format, training=training, **options)
+    return part("RandomAffine", **options)
 
 
-@rule("RandomShear", examples=[example(IMAGE, x_factor=0.2), example(IMAGE, y_factor=0.3, fill_mode="constant")])
+@augmentation(
+    "RandomShear", examples=[example(IMAGE, x_factor=0.2), example(IMAGE, y_factor=0.3, fill_mode="constant")]
+)
 def random_shear(
-    b: Builder,
-    x: Value,
     *,
     x_factor: Any = 0.0,
     y_factor: Any = 0.0,
     interpolation: str = "bilinear",
     fill_mode: str = "reflect",
     fill_value: float = 0.0,
-    data_format: str | None = None,
-    seed: int | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module: interpolation between pixels."""
     options: dict[str, Any] = {"x_factor": bounds(x_factor), "y_factor": bounds(y_factor)}
     options |= in_keras(fill_mode, fill_value, interpolation)
-    return augment(b, x, "RandomShear", data_format=data_format, training=training, **options)
+    return part("RandomShear", **options)
 
 
-@rule("RandomPerspective", examples=[example(IMAGE), example(IMAGE, factor=0.5, scale=0.2, fill_value=0.5)])
+@augmentation("RandomPerspective", examples=[example(IMAGE), example(IMAGE, factor=0.5, scale=0.2, fill_value=0.5)])
 def random_perspective(
-    b: Builder,
-    x: Value,
     *,
     factor: Any = 1.0,
     scale: float = 1.0,
     interpolation: str = "bilinear",
     fill_value: float = 0.0,
-    seed: int | None = None,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module: interpolation between pixels."""
     options = {"factor": upwards(factor), "scale": scale, **in_keras("reflect", 0.0, interpolation)}
     options |= {"value": fill_value} if fill_value else {}
-    return augment(b, x, "RandomPerspective", data_format=data_format, training=training, **options)
+    return part("RandomPerspective", **options)
 
 
-@rule("RandomElasticTransform", examples=[example(IMAGE), example(IMAGE, scale=[0.1, 0.5], fill_mode="nearest")])
+@augmentation(
+    "RandomElasticTransform", examples=[example(IMAGE), example(IMAGE, scale=[0.1, 0.5], fill_mode="nearest")]
+)
 def random_elastic_transform(
-    b: Builder,
-    x: Value,
     *,
     factor: Any = 1.0,
     scale: Any = 1.0,
@@ -198,19 +217,15 @@ def random_elastic_transform(
     fill_mode: str = "reflect",
     fill_value: float = 0.0,
     value_range: Any = (0, 255),
-    seed: int | None = None,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module | None:
     """A local module: smooth noise, and interpolation between pixels."""
     if not upwards(factor)[1] or not upwards(scale)[1]:
-        return x
+        return None
     options = in_keras(fill_mode, fill_value, interpolation) | in_range(value_range)
     if options.pop("interpolation", None):
         options["order"] = 0
     limits = upwards(factor), upwards(scale)
-    return augment(b, x, "RandomElasticTransform", *limits, data_format=data_format, training=training, **options)
+    return part("RandomElasticTransform", *limits, **options)
 
 
 @rule("RandomCrop", examples=[example(IMAGE, height=3, width=4), example(IMAGE, height=3, width=9)])
@@ -227,7 +242,7 @@ def random_crop(
 ) -> Value:
     """A local module: the same part of all images; in evaluation all of them, as they are or, in Keras 2, resized."""
     if not b.layer.keras_2:
-        return augment(b, x, "RandomCrop", height, width, data_format=data_format, training=training)
+        return augment(b, x, part("RandomCrop", height, width), data_format=data_format, training=training)
     geometry = Geometry(x, 2, data_format)
     module = b.module("RandomCropOrResize", height, width)
     shape = geometry.shape(x, (height, width), x.shape[geometry.channels])
@@ -250,7 +265,7 @@ def resized_at_random(axis: int) -> Any:
         options: dict[str, Any] = {} if interpolation == "bilinear" else {"mode": "nearest-exact"}
         side = ("height", "width")[axis]
         options |= {side: bounds(factor, 1.0)}
-        y = augment(b, x, "RandomSize", data_format=None, training=training, **options)
+        y = augment(b, x, part("RandomSize", **options), data_format=None, training=training)
         y.shape = tuple(None if place == axis + 1 else n for place, n in enumerate(x.shape))
         return y
 

@@ -104,7 +104,7 @@ class Builder:
 
     def module(
         self,
-        call: str,
+        call: str | Block,
         *args: Any,
         role: str = "",
         weights: dict[str, Weight | None] | None = None,
@@ -138,13 +138,9 @@ class Builder:
 
     def constant(self, role: str, array: Array, axes: tuple[int, ...] = ()) -> Parameter:
         """A buffer whose values come from the configuration."""
-        made = Parameter(
-            Weight((), lambda: np.asarray(array), buffer=True, trainable=False),
-            np.shape(array),
-            self.layer.name,
-            role,
-            axes,
-        )
+        values = np.asarray(array)
+        weight = Weight((), lambda: values, buffer=True, trainable=False, dtype=str(values.dtype))
+        made = Parameter(weight, values.shape, self.layer.name, role, axes)
         known = self.parts.modules.setdefault(role, made)
         if not isinstance(known, Parameter):
             raise UntranslatableError(f"has a module and a parameter named {role}")

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from k2t.program import Module, Value
-from k2t.rules.augmentation import FIRST, IMAGE, Bounds, augment, bounds, in_keras, in_range, upwards
+from k2t.rules.augmentation import (
+    FIRST,
+    IMAGE,
+    Bounds,
+    augment,
+    augmentation,
+    bounds,
+    in_range,
+    part,
+    random_rotation,
+    random_shear,
+    random_translation,
+    upwards,
+)
 from k2t.rules.base import example, require, rule
 from k2t.rules.builder import Builder
 
@@ -42,33 +55,22 @@ def limits(kind: str, factor: Any, value_range: Any) -> Bounds:
     return LIMITS[kind](factor, high - low)
 
 
-def colour(kind: str) -> Any:
-    """The rule of an augmentation by one random number."""
+def by_number(kind: str) -> Callable[..., Module]:
+    """What makes the module of an augmentation by one random number."""
 
-    def translate(
-        b: Builder,
-        x: Value,
-        *,
-        factor: Any = 1.0,
-        value_range: Any = (0, 255),
-        data_format: str | None = None,
-        seed: int | None = None,
-        bounding_box_format: str | None = None,
-        training: bool | None = None,
-    ) -> Value:
-        found = limits(kind, factor, value_range)
-        return augment(b, x, kind, *found, data_format=data_format, training=training, **in_range(value_range))
+    def make(*, factor: Any = 1.0, value_range: Any = (0, 255)) -> Module:
+        return part(kind, *limits(kind, factor, value_range), **in_range(value_range))
 
-    translate.__doc__ = "A local module: a random number for each image."
-    return translate
+    make.__doc__ = "A local module: a random number for each image."
+    return make
 
 
 for _kind in LIMITS:
     _factors: tuple[Any, Any] = (4, [2, 6]) if _kind == "RandomPosterization" else (0.2, [0.1, 0.3])
-    rule(
+    augmentation(
         _kind,
         examples=[example(IMAGE, factor=_factors[0]), example(IMAGE, factor=_factors[1], value_range=[0, 1])],
-    )(colour(_kind))
+    )(by_number(_kind))
 
 
 @rule("RandomColorJitter", examples=[example(IMAGE, brightness_factor=0.2, hue_factor=0.1)])
@@ -95,133 +97,77 @@ def random_color_jitter(
     }
     for name, factor in factors.items():
         if factor is not None:
-            kind = f"Random{name.capitalize()}"
             one_sided = upwards(factor) if name == "contrast" else factor
-            found, options = limits(kind, one_sided, value_range), in_range(value_range)
-            x = augment(b, x, kind, *found, data_format=data_format, training=training, role=name, **options)
+            module = by_number(f"Random{name.capitalize()}")(factor=one_sided, value_range=value_range)
+            x = augment(b, x, module, data_format=data_format, training=training, role=name)
     return x
 
 
-@rule("RandomGrayscale", examples=[example(IMAGE), example(FIRST, factor=0.2, data_format="channels_first")])
-def random_grayscale(
-    b: Builder,
-    x: Value,
-    *,
-    factor: float = 0.5,
-    data_format: str | None = None,
-    seed: int | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+@augmentation("RandomGrayscale", examples=[example(IMAGE), example(FIRST, factor=0.2, data_format="channels_first")])
+def random_grayscale(*, factor: float = 0.5) -> Module:
     """A local module: the brightness of some images."""
-    return augment(b, x, "RandomGrayscale", factor, data_format=data_format, training=training)
+    return part("RandomGrayscale", factor)
 
 
-@rule("Solarization", examples=[example(IMAGE), example(IMAGE, addition_factor=0.2, threshold_factor=[0.1, 0.3])])
-def solarization(
-    b: Builder,
-    x: Value,
-    *,
-    addition_factor: Any = 0.0,
-    threshold_factor: Any = 0.0,
-    value_range: Any = (0, 255),
-    seed: int | None = None,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+@augmentation(
+    "Solarization", examples=[example(IMAGE), example(IMAGE, addition_factor=0.2, threshold_factor=[0.1, 0.3])]
+)
+def solarization(*, addition_factor: Any = 0.0, threshold_factor: Any = 0.0, value_range: Any = (0, 255)) -> Module:
     """A local module: adds, and inverts what is above a threshold."""
     found = upwards(addition_factor, 255), upwards(threshold_factor, 255)
-    return augment(b, x, "Solarization", *found, data_format=data_format, training=training, **in_range(value_range))
+    return part("Solarization", *found, **in_range(value_range))
 
 
-@rule("Equalization")
-def equalization(
-    b: Builder,
-    x: Value,
-    *,
-    value_range: Any = (0, 255),
-    bins: int = 256,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+@augmentation("Equalization")
+def equalization(*, value_range: Any = (0, 255), bins: int = 256) -> Module:
     """A local module: torch.bincount of each channel."""
     options = in_range(value_range) | ({} if bins == 256 else {"bins": bins})
-    return augment(b, x, "Equalization", data_format=data_format, training=training, **options)
+    return part("Equalization", **options)
 
 
-@rule("MixUp", examples=[example(IMAGE, alpha=0.4)])
-def mix_up(
-    b: Builder,
-    x: Value,
-    *,
-    alpha: float = 0.2,
-    data_format: str | None = None,
-    seed: int | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+@augmentation("MixUp", examples=[example(IMAGE, alpha=0.4)])
+def mix_up(*, alpha: float = 0.2) -> Module:
     """A local module: each image and another one."""
-    return augment(b, x, "MixUp", alpha, data_format=data_format, training=training)
+    return part("MixUp", alpha)
 
 
-@rule("CutMix", examples=[example(IMAGE, factor=0.5)])
-def cut_mix(
-    b: Builder,
-    x: Value,
-    *,
-    factor: Any = 1.0,
-    seed: int | None = None,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+@augmentation("CutMix", examples=[example(IMAGE, factor=0.5)])
+def cut_mix(*, factor: Any = 1.0) -> Module:
     """A local module: a box of another image."""
-    return augment(b, x, "CutMix", *upwards(factor), data_format=data_format, training=training)
+    return part("CutMix", *upwards(factor))
 
 
-@rule("RandomErasing", examples=[example(IMAGE), example(IMAGE, factor=0.5, scale=[0.1, 0.2], fill_value=0.5)])
+@augmentation("RandomErasing", examples=[example(IMAGE), example(IMAGE, factor=0.5, scale=[0.1, 0.2], fill_value=0.5)])
 def random_erasing(
-    b: Builder,
-    x: Value,
     *,
     factor: Any = 1.0,
     scale: Any = (0.02, 0.33),
     fill_value: Any = None,
     value_range: Any = (0, 255),
-    seed: int | None = None,
-    data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module: a box of noise, or of a value."""
     options = in_range(value_range)
     if fill_value is not None:
         options["value"] = tuple(fill_value) if isinstance(fill_value, list | tuple) else fill_value
     found = upwards(factor), upwards(scale)
-    return augment(b, x, "RandomErasing", *found, data_format=data_format, training=training, **options)
+    return part("RandomErasing", *found, **options)
 
 
-@rule("RandomGaussianBlur", examples=[example(IMAGE), example(IMAGE, factor=0.5, kernel_size=[3, 5], sigma=0.8)])
+@augmentation(
+    "RandomGaussianBlur", examples=[example(IMAGE), example(IMAGE, factor=0.5, kernel_size=[3, 5], sigma=0.8)]
+)
 def random_gaussian_blur(
-    b: Builder,
-    x: Value,
     *,
     factor: Any = 1.0,
     kernel_size: Any = 3,
     sigma: Any = 1.0,
     value_range: Any = (0, 255),
-    data_format: str | None = None,
-    seed: int | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module: F.conv2d with the same random kernel for all images."""
     size = tuple(kernel_size) if isinstance(kernel_size, list | tuple) else (kernel_size, kernel_size)
     found = upwards(factor), size, upwards(sigma)
     options = in_range(value_range)
-    return augment(b, x, "RandomGaussianBlur", *found, data_format=data_format, training=training, **options)
+    return part("RandomGaussianBlur", *found, **options)
 
 
 SHAPES = ("shear", "translation", "rotation")
@@ -231,32 +177,29 @@ TONES = ("posterization", "solarization", "contrast_range", "equalization")
 
 def parts(factor: Any, value_range: Any, interpolation: str, names: tuple[str, ...]) -> list[Module]:
     """The augmentations among which one is chosen, by these names."""
-    pair, options, smooth = upwards(factor), in_range(value_range), in_keras("reflect", 0.0, interpolation)
-    sun = upwards(factor, 255)
+    pair = upwards(factor)
 
-    def by_number(kind: str, factor: Any = pair) -> Module:
-        return Module(kind, limits(kind, factor, value_range), dict(options))
+    def numbered(kind: str, factor: Any = pair) -> Module:
+        return by_number(kind)(factor=factor, value_range=value_range)
 
-    made = {
-        "shear": lambda: Module("RandomShear", (), {"x_factor": pair, "y_factor": pair, **smooth}),
-        "translation": lambda: Module("RandomAffine", (), {"height_shift": pair, "width_shift": pair, **smooth}),
-        "rotation": lambda: Module("RandomAffine", (), {"angle": pair, **smooth}),
-        "brightness": lambda: by_number("RandomBrightness"),
-        "degeneration": lambda: by_number("RandomColorDegeneration"),
-        "contrast": lambda: by_number("RandomContrast"),
-        "sharpness": lambda: by_number("RandomSharpness"),
-        "posterization": lambda: by_number("RandomPosterization", max(1, int(8 * pair[1]))),
-        "solarization": lambda: Module("Solarization", (sun, sun), dict(options)),
-        "contrast_range": lambda: Module("AutoContrast", (), dict(options)),
-        "equalization": lambda: Module("Equalization", (), dict(options)),
+    made: dict[str, Callable[[], Module]] = {
+        "shear": lambda: random_shear(x_factor=pair, y_factor=pair, interpolation=interpolation),
+        "translation": lambda: random_translation(height_factor=pair, width_factor=pair, interpolation=interpolation),
+        "rotation": lambda: random_rotation(factor=pair, interpolation=interpolation),
+        "brightness": lambda: numbered("RandomBrightness"),
+        "degeneration": lambda: numbered("RandomColorDegeneration"),
+        "contrast": lambda: numbered("RandomContrast"),
+        "sharpness": lambda: numbered("RandomSharpness"),
+        "posterization": lambda: numbered("RandomPosterization", max(1, int(8 * pair[1]))),
+        "solarization": lambda: solarization(addition_factor=factor, threshold_factor=factor, value_range=value_range),
+        "contrast_range": lambda: part("AutoContrast", **in_range(value_range)),
+        "equalization": lambda: equalization(value_range=value_range),
     }
     return [made[name]() for name in names]
 
 
-@rule("RandAugment", examples=[example(IMAGE), example(IMAGE, num_ops=3, factor=0.2, value_range=[0, 1])])
+@augmentation("RandAugment", examples=[example(IMAGE), example(IMAGE, num_ops=3, factor=0.2, value_range=[0, 1])])
 def rand_augment(
-    b: Builder,
-    x: Value,
     *,
     value_range: Any = (0, 255),
     num_ops: int = 2,
@@ -264,19 +207,14 @@ def rand_augment(
     interpolation: str = "bilinear",
     seed: int | None = None,
     data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module that chooses among others."""
     require(data_format, (None, "channels_last"), "data_format")
-    made = parts(factor, value_range, interpolation, SHAPES + LIGHT + TONES)
-    return augment(b, x, "RandAugment", num_ops, *made, data_format=data_format, training=training)
+    return part("RandAugment", num_ops, *parts(factor, value_range, interpolation, SHAPES + LIGHT + TONES))
 
 
-@rule("AugMix", examples=[example(IMAGE), example(IMAGE, num_chains=2, all_ops=False, value_range=[0, 1])])
+@augmentation("AugMix", examples=[example(IMAGE), example(IMAGE, num_chains=2, all_ops=False, value_range=[0, 1])])
 def aug_mix(
-    b: Builder,
-    x: Value,
     *,
     value_range: Any = (0, 255),
     num_chains: int = 3,
@@ -287,12 +225,9 @@ def aug_mix(
     interpolation: str = "bilinear",
     seed: int | None = None,
     data_format: str | None = None,
-    bounding_box_format: str | None = None,
-    training: bool | None = None,
-) -> Value:
+) -> Module:
     """A local module that mixes chains of others."""
     require(data_format, (None, "channels_last"), "data_format")
     names = SHAPES + TONES + (LIGHT if all_ops else ())
-    made = parts(factor, value_range, interpolation, names)
     found = num_chains, chain_depth, alpha, tuple(sorted(value_range))
-    return augment(b, x, "AugMix", *found, *made, data_format=data_format, training=training)
+    return part("AugMix", *found, *parts(factor, value_range, interpolation, names))
