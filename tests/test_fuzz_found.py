@@ -49,6 +49,13 @@ def the_function_relu(keras: Any) -> Any:
 
 
 @found
+def the_function_relu_has_no_mask(keras: Any) -> Any:
+    x = keras.Input((4, 3))
+    y = keras.activations.relu(keras.layers.Masking(mask_value=0.0)(keras.layers.ReLU()(x) * 0.0))
+    return keras.Model(x, keras.layers.LSTM(2)(y))
+
+
+@found
 def grouped_queries(keras: Any) -> Any:
     x = keras.Input((4, 3))
     return keras.Model(x, keras.layers.GroupQueryAttention(2, 4, 2)(x, x))

@@ -87,13 +87,15 @@ def kind_of(entry: Entry) -> str:
         return registered
     if not is_keras(module):
         return f"Custom>{kind}"
-    return f"ops.{kind}" if "ops" in module.split(".") else EXPORTED.get(kind, str(kind))
+    return f"ops.{kind}" if OPERATIONS & set(module.split(".")) else EXPORTED.get(kind, str(kind))
 
 
-# Layers of Keras 3 whose configuration does not say whether they are trainable; ReLU is keras.activations.relu, too.
+# Layers of Keras 3 whose configuration does not say whether they are trainable.
 SHORT_CONFIGS = frozenset(
-    {"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Discretization", "HashedCrossing", "Pipeline", "ReLU"}
+    {"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Discretization", "HashedCrossing", "Pipeline"}
 )
+# Where operations of Keras live; keras.activations.relu has the class of its own that the layer has, too.
+OPERATIONS = frozenset({"ops", "activations"})
 # Layers that are exported under another name than their class's, after which an archive names their folder.
 CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 EXPORTED = {own: name for name, own in CLASSES.items()}

@@ -78,6 +78,7 @@ CLASS_NAMES = {
     "is_in": "isin",
     "layer_norm": "layer_normalization",
     "quantile": "recorded_quantile",
+    "re_lu": "relu",
     "rms_norm": "rms_normalization",
     "search_sorted": "searchsorted",
 }
