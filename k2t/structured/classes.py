@@ -12,11 +12,11 @@ from k2t.program import Value, leaves, values
 from k2t.structured.comments import Comments
 from k2t.structured.constructor import SHADOW, Constructor
 from k2t.structured.forward import Forward
-from k2t.structured.frames import Frame, NotStructured
+from k2t.structured.frames import Frame, NotStructured, arguments
 from k2t.structured.fuse import assigned, fused
 from k2t.structured.fuse import reads as reads_of
 from k2t.structured.liveness import live, names, reads
-from k2t.structured.plan import Parameter, Plan, arguments
+from k2t.structured.plan import Parameter, Plan
 from k2t.structured.projection import parsed, statement
 from k2t.structured.sizes import size_name
 from k2t.structured.tidy import tidy

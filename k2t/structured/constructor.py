@@ -8,6 +8,7 @@ from typing import Any
 
 from k2t.program import Value
 from k2t.structured.frames import NotStructured
+from k2t.structured.plan import PLACE
 from k2t.structured.projection import Projection, argument_code, parsed, statement
 from k2t.structured.sizes import OPAQUE
 from k2t.structured.templates import Key
@@ -15,7 +16,6 @@ from k2t.symbols import code_of
 
 # Stands behind the name of a tensor for the number of its channels.
 SHADOW = "__channels"
-PLACE = re.compile(r"\b_in(\d+)_(\d+_)?")
 
 
 class Constructor(Projection):
@@ -147,10 +147,10 @@ class Constructor(Projection):
 
     def call_arguments(self, key: Key, node: ast.AST) -> tuple[list[str], dict[str, str]]:
         """The arguments for the class of a function, by position as far as the call has them so."""
-        module = self.plan.modules[key]
-        if not isinstance(module.call, ast.FunctionDef) or not isinstance(node, ast.Call):
+        module, site = self.plan.modules[key], key[0]
+        if not isinstance(module.call, ast.FunctionDef) or not isinstance(site, ast.Call):
             raise NotStructured("a call that the code does not spell", node)
-        named = {item.arg for item in node.keywords}
+        named = {item.arg for item in site.keywords}
         args: list[str] = []
         kwargs: dict[str, str] = {}
         in_order = True

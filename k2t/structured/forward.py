@@ -9,9 +9,8 @@ from typing import Any
 from k2t.emit.syntax import BINARY, COMPARE, UNARY
 from k2t.lower.names import Namespace
 from k2t.program import Value
-from k2t.structured.constructor import PLACE
 from k2t.structured.frames import NotStructured
-from k2t.structured.plan import Plan, assigned, names_in
+from k2t.structured.plan import PLACE, Plan, assigned, names_in
 from k2t.structured.projection import BUILTINS, Projection, parsed
 from k2t.structured.templates import Group, In, Key, Made, Moved, Of, Own, Step, Text
 

@@ -11,6 +11,7 @@ from k2t.errors import K2TError
 from k2t.graph import Layer
 from k2t.program import Block, Module, Op, Parameter, Value, values
 from k2t.rules.parts import Parts
+from k2t.rules.tracing.names import Closure
 
 
 class NotStructured(K2TError):  # noqa: N818 - no error of the user's: the way to the evaluated translation
@@ -49,6 +50,32 @@ class ModelObject:
     outputs: Any
 
 
+def arguments(node: ast.FunctionDef | ast.Lambda) -> list[ast.arg]:
+    """The arguments of a function, in order."""
+    return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+
+
+@dataclass(eq=False)
+class Caller:
+    """What the code constructs with options and calls with tensors: a layer or a model of its own, or a function.
+
+    Attributes:
+        function: of the tensors and the options; of a functional model, the one that built it.
+        options: those that it was constructed with, by name; `spelled` as the code has them.
+        site: the constructor's call, or for a function its call.
+        loops: the loops around it.
+        frame: its execution: of a functional model at once, else at its first call; `module` is called then.
+    """
+
+    function: Closure
+    options: dict[str, Any]
+    spelled: dict[str, ast.expr]
+    site: ast.AST
+    loops: tuple[tuple[ast.AST, int], ...]
+    frame: Frame | None = None
+    module: Module | None = None
+
+
 @dataclass(eq=False)
 class Event:
     """One execution of a place in the code that makes or reads tensors.
@@ -62,7 +89,8 @@ class Event:
         sizes: the last size of each tensor among the operands (`_in0_`, …) and others that are expressions (`_in0_1_`):
             an expression that is valid here, or None; `known`: what they are.
         made: the last size of each output tensor, an expression of `_in0_`, ….
-        callee: for a call of a function of the code, its frame.
+        caller: for a call of a function, layer or model of the code, what is called; `callee` is its frame.
+        spelled: then, the arguments of the function as the code has them.
         layer: for a call of a layer, the layer.
     """
 
@@ -74,9 +102,15 @@ class Event:
     sizes: dict[str, str | None] = field(default_factory=dict)
     known: dict[str, Any] = field(default_factory=dict)
     made: list[Any] = field(default_factory=list)
-    callee: Frame | None = None
+    caller: Caller | None = None
+    spelled: dict[str, ast.expr] = field(default_factory=dict)
     layer: LayerObject | None = None
     ops: list[Op] = field(default_factory=list)
+
+    @property
+    def callee(self) -> Frame | None:
+        """The execution of the function that is called."""
+        return self.caller.frame if self.caller is not None else None
 
     @property
     def modules(self) -> list[Module]:
@@ -96,7 +130,7 @@ class Frame:
     Attributes:
         node: its definition.
         arguments: what it was called with, by name, defaults included; `given` names those that the call spells.
-        tensors: the names of the arguments that are tensors.
+        tensors: the arguments that are tensors, or collections of them.
         versions: how often each variable was assigned.
         taken: the outcomes of each condition.
         seen: what each expression gave at last.
@@ -107,7 +141,7 @@ class Frame:
     node: ast.FunctionDef
     arguments: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = ()
-    tensors: dict[str, Value] = field(default_factory=dict)
+    tensors: dict[str, Any] = field(default_factory=dict)
     parent: Frame | None = None
     function: Any = None
     events: list[Event] = field(default_factory=list)

@@ -10,7 +10,7 @@ from typing import Any
 
 from k2t.lower.names import RESERVED, Namespace, identifier, snake_case
 from k2t.program import Block, Op, Value, values
-from k2t.structured.frames import Event, Frame, NotStructured
+from k2t.structured.frames import Event, Frame, NotStructured, arguments
 from k2t.structured.templates import (
     Group,
     Key,
@@ -38,6 +38,8 @@ PLAIN = (
     *(ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp),
     *(ast.operator, ast.boolop, ast.cmpop, ast.unaryop, ast.expr_context),
 )
+# A size of a tensor among the operands.
+PLACE = re.compile(r"\b_in(\d+)_(\d+_)?")
 # What the modules are called that Keras does not name.
 WORDS = {
     "Linear": "linear",
@@ -187,10 +189,8 @@ class Plan:
 
     def given(self, event: Event, around: set[str]) -> dict[str, Any]:
         """The arguments of this class's constructor, as a call of the function gives them."""
-        if event.callee is None or not isinstance(event.node, ast.Call):
+        if event.callee is None:
             return {}
-        spelled = dict(zip((item.arg for item in arguments(self.node)), event.node.args, strict=False))
-        spelled |= {str(item.arg): item.value for item in event.node.keywords}
         leaves = list(dict.fromkeys(values([value for _, value in event.operands])))
         frame, found = event.callee, {}
         for parameter in self.parameters:
@@ -198,9 +198,8 @@ class Plan:
                 value = frame.arguments[parameter.tensor]
                 found[parameter.name] = Text(f"_in{leaves.index(value)}_")
             elif parameter.name in frame.given:
-                found[parameter.name] = Text(
-                    self.passed(spelled[parameter.name], frame.arguments[parameter.name], around)
-                )
+                value, code = frame.arguments[parameter.name], event.spelled.get(parameter.name)
+                found[parameter.name] = Text(text_of(value) if code is None else self.passed(code, value, around))
         return found
 
     def shorten(self) -> None:
@@ -250,7 +249,7 @@ class Plan:
 
     def wish(self, key: Key, module: ModuleTemplate) -> str:
         """What a module would like to be called."""
-        layer = self.layer_name(key[0])
+        layer = self.layer_name(key[0]) or self.variable_of(key)
         if layer is None:
             kind = module.call.name if isinstance(module.call, ast.FunctionDef) else module.call.rpartition(".")[2]
             layer = WORDS.get(kind) or identifier(snake_case(kind))
@@ -266,6 +265,17 @@ class Plan:
         if isinstance(found, ast.Constant) and isinstance(found.value, str):
             return identifier(found.value)
         return None
+
+    def variable_of(self, key: Key) -> str | None:
+        """The variable that the code assigns a layer to."""
+        parent = self.parents.get(key[0])
+        if (
+            key[0] is self.owner[key]
+            or not isinstance(parent, ast.Assign)
+            or not isinstance(parent.targets[0], ast.Name)
+        ):
+            return None
+        return identifier(parent.targets[0].id)
 
     def outline(self) -> Block:
         """The class with one module for each attribute, which stands for all of its instances."""
@@ -302,7 +312,13 @@ class Plan:
     def within(self, node: ast.AST) -> Iterator[Key]:
         """The modules constructed inside a piece of syntax, in the order of evaluation."""
         inner = set(ast.walk(node))
-        return (key for key in self.modules if key[0] in inner)
+        return (key for key in self.modules if self.spot(key) in inner)
+
+    def spot(self, key: Key) -> ast.AST:
+        """Where a module is constructed: where the code does so, or else where the sizes of its input are known."""
+        module, owner = self.modules[key], self.owner[key]
+        sizes = [name for name in names_in((module.args, module.kwargs)) if PLACE.fullmatch(name)]
+        return key[0] if all(self.sizes[owner].get(name) for name in sizes) else owner
 
 
 class Parameter:
@@ -325,11 +341,6 @@ class Parameter:
     def value(self, frame: Frame) -> Any:
         """What an execution of the function gives for it."""
         return frame.arguments[self.shape][-1] if self.shape else frame.arguments[self.name]
-
-
-def arguments(node: ast.FunctionDef) -> list[ast.arg]:
-    """The arguments of a function, in order."""
-    return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
 
 
 def text_of(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,10 +14,12 @@ from k2t.graph import Layer, map_structure
 from k2t.program import Block, Module, Op, Value, leaves, values
 from k2t.read.eras import Era
 from k2t.rules.builder import Builder, apply_layer
+from k2t.rules.custom.objects import CustomClass
 from k2t.rules.parts import Parts
 from k2t.rules.tracing.names import Bound, Closure, Library, Returned, Scope
-from k2t.structured.frames import Event, Frame, LayerObject, ModelObject, NotStructured
+from k2t.structured.frames import Caller, Event, Frame, LayerObject, ModelObject, NotStructured, arguments
 from k2t.structured.layers import FUNCTIONAL, Constructors, kind_of
+from k2t.structured.makers import Made, Makers
 from k2t.structured.numbers import Numbers
 from k2t.structured.sizes import OPAQUE, inner_name, is_number, names_of_sizes, opened, size_name
 from k2t.symbols import Symbolic, number, substitute, symbol
@@ -50,6 +53,7 @@ class Recorder(Numbers):
         self.frames: list[Frame] = []
         self.varying = varying
         self.specialized = specialized
+        self.makers = Makers()
         self.variants: dict[Any, ast.FunctionDef] = {}
         self.places: dict[ast.AST, int] = {}
 
@@ -58,6 +62,10 @@ class Recorder(Numbers):
         if isinstance(function, LayerObject):
             with self.placed(node):
                 return self.call_layer(node, function, args, kwargs)
+        if isinstance(function, Caller):
+            return self.call(node, function, args, kwargs)
+        if (made := self.makers.of(function)) and not any(values((args, kwargs))):
+            return self.constructed(node, made, args, kwargs)
         if isinstance(function, Library) and function.path.startswith("keras."):
             with self.placed(node):
                 made = self.keras_call(node, function.path, args, kwargs)
@@ -122,7 +130,7 @@ class Recorder(Numbers):
         """The syntax of each argument with its value."""
         if not isinstance(node, ast.Call):
             raise NotStructured("a call that the code does not spell")
-        if any(isinstance(arg, ast.Starred) for arg in node.args) or any(k.arg is None for k in node.keywords):
+        if any(isinstance(arg, ast.Starred) for arg in node.args):
             raise NotStructured("star arguments of a call with tensors")
         found = list(zip(node.args, args, strict=False))
         if isinstance(node.func, ast.Attribute) and isinstance(subject := self.seen(node.func.value), Value):
@@ -223,6 +231,21 @@ class Recorder(Numbers):
         with self.noted(node, operands):
             return self.close(super().binary(node, kind, left, right))
 
+    def of_unaryop(self, node: ast.UnaryOp) -> Any:
+        """`-x`."""
+        subject = self.evaluate(node.operand)
+        if not isinstance(subject, Value) or self.event is not None:
+            return super().of_unaryop(node)
+        with self.noted(node, [(node.operand, subject)]):
+            return self.close(super().of_unaryop(node))
+
+    def attribute(self, node: ast.AST, value: Any, name: str) -> Any:
+        """What an object has under this name; of a class of the code, a function."""
+        found = value.find(name) if isinstance(value, CustomClass) else None
+        if found is None:
+            return super().attribute(node, value, name)
+        return Closure(found[1], found[0].names)
+
     def of_subscript(self, node: ast.Subscript) -> Any:
         """A part of a tensor, a list or a number of a table."""
         subject = self.evaluate(node.value)
@@ -231,33 +254,58 @@ class Recorder(Numbers):
         with self.noted(node, [(node.value, subject)]):
             return self.close(super().of_subscript(node))
 
+    def constructed(self, node: ast.AST, made: Made, args: list[Any], kwargs: dict[str, Any]) -> Caller:
+        """What is constructed here with options, to be called with tensors."""
+        if self.frame is None:
+            raise NotStructured("a layer is constructed outside of the function")
+        if any(values((args, kwargs))):
+            raise NotStructured("a layer is constructed with tensors", node)
+        known = {item.arg for item in arguments(made.function.node)}
+        options = {
+            key: value for key, value in {**dict(zip(made.names, args, strict=False)), **kwargs}.items() if key in known
+        }
+        caller = Caller(made.function, options, spelled(node, made.names), node, self.frame.loops)
+        if made.is_model:
+            caller.frame = self.enter(made.function, self.bind(made.function, args, kwargs), tuple(options))
+        return caller
+
     def call_function(self, node: ast.AST, function: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function of the code that takes tensors: a class of its own."""
-        operands = self.operands(node, args, kwargs)
-        bound = self.bind(function, args, kwargs)
-        with self.noted(node, operands):
+        if self.frame is None:
+            raise NotStructured("tensors outside of the function")
+        return self.call(node, Caller(function, {}, {}, node, self.frame.loops), args, kwargs)
+
+    def call(self, node: ast.AST, caller: Caller, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A call with tensors of what has a class of its own; it is followed the first time."""
+        names = [item.arg for item in arguments(caller.function.node)]
+        with self.noted(node, self.operands(node, args, kwargs)):
             if self.event is None or self.frame is None:
                 raise NotStructured("a function is called inside of another operation")
-            given = (*function.parameters()[: len(args)], *kwargs)
-            callee = self.enter(function, bound, given)
-            self.event.callee = callee
-            block = callee.block
-            if block is None:
-                raise NotStructured("a function without a result")
-            tensors = [bound[name] for name in callee.tensors]
-            outputs = map_structure(self.returned(callee, bound), callee.output)
-            module = Module(block, layer=self.event.label.partition("#")[0])
-            self.frame.ops.append(Op(module, tuple(tensors), {}, outputs, "fixed", self.event.label))
+            self.event.caller, self.event.spelled = caller, caller.spelled | spelled(node, names)
+            if caller.frame is not None and caller.frame.inputs:
+                bound, tensors = caller.frame.arguments, list(values((args, kwargs)))
+            else:
+                bound = self.bind(caller.function, args, caller.options | kwargs)
+                given = (*names[: len(args)], *kwargs, *caller.options)
+                caller.frame = caller.frame or self.enter(caller.function, bound, given)
+                tensors = [bound[name] for name in caller.frame.tensors]
+            block = caller.frame.block
+            if block is None or not fits(block, list(values(tensors))):
+                raise NotStructured("a model is called with tensors of several sizes")
+            caller.module = caller.module or Module(block, layer=self.event.label.partition("#")[0])
+            outputs = map_structure(self.returned(caller.frame, bound), caller.frame.output)
+            self.frame.ops.append(Op(caller.module, tuple(tensors), {}, outputs, "fixed", self.event.label))
             return self.close(outputs)
 
     def returned(self, callee: Frame, bound: dict[str, Any]) -> Any:
         """Makes of a tensor of the callee one of the caller: its last size by the callee's arguments."""
         known = {f"{argument}": bound[name] for name, argument in zip(bound, bound, strict=True)}
-        known |= {size_name(callee, name): bound[name].shape[-1] for name in callee.tensors}
+        tensors = {name: bound[name] for name, value in callee.tensors.items() if isinstance(value, Value)}
+        known |= {size_name(callee, name): value.shape[-1] for name, value in tensors.items()}
         known |= {
             inner_name(name, axis): size
-            for name in callee.tensors
-            for axis, size in enumerate(bound[name].shape[1:-1], 1)
+            for name, value in tensors.items()
+            for axis, size in enumerate(value.shape[1:-1], 1)
             if size is not None
         }
 
@@ -292,7 +340,8 @@ class Recorder(Numbers):
         finally:
             self.names, self.frame, self.b, self.event = kept
         self.finish(frame)
-        self.frames.append(frame)
+        if frame.block is not None:
+            self.frames.append(frame)
         return frame
 
     def variant(self, node: ast.FunctionDef, bound: dict[str, Any]) -> ast.FunctionDef:
@@ -326,12 +375,15 @@ class Recorder(Numbers):
             frame.tensors[name] = Value((value.shape[0], *inner, size), value.dtype, layer=name)
             return frame.tensors[name]
         if any(values(value)):
-            raise NotStructured(f"{frame.name} takes a collection of tensors")
+            frame.tensors[name] = map_structure(lambda leaf: unsized(leaf, name), value)
+            return frame.tensors[name]
         return number(value)
 
     def finish(self, frame: Frame) -> None:
         """The block of a function's execution."""
         output = frame.output
+        if isinstance(output, Caller) and output.frame is not None and not frame.events:
+            return  # it leaves the model to another function
         if frame.inputs and not isinstance(output, ModelObject):
             raise NotStructured(f"{frame.name} does not return its model")
         if frame.inputs:
@@ -341,13 +393,38 @@ class Recorder(Numbers):
         frame.output = output
         if not any(values(output)) or not all(isinstance(leaf, Value) for leaf in leaves(output)):
             raise NotStructured(f"{frame.name} returns something besides tensors")
-        inputs = [*frame.tensors.values(), *frame.inputs.values()]
+        inputs = [*values(list(frame.tensors.values())), *frame.inputs.values()]
         if frame.model is not None:
             order = list(values(frame.model.inputs))
             if set(order) != set(inputs):
                 raise NotStructured("a model of other tensors than its inputs")
             inputs = order
         frame.block = Block(frame.name, inputs, [value.layer for value in inputs], frame.ops, output)
+
+
+def unsized(value: Any, name: str) -> Any:
+    """A tensor of a collection: its class does not know its sizes by name."""
+    if not isinstance(value, Value):
+        return number(value)
+    sizes = (symbol(number(n), OPAQUE) if n is not None else None for n in value.shape[1:])
+    return Value((value.shape[0], *sizes), value.dtype, layer=name)
+
+
+def fits(block: Block, tensors: list[Value]) -> bool:
+    """Whether a class was made for tensors of these sizes."""
+    return len(block.inputs) == len(tensors) and all(
+        own.rank == given.rank
+        and all(None in (a, b) or number(a) == number(b) for a, b in zip(own.shape, given.shape, strict=True))
+        for own, given in zip(block.inputs, tensors, strict=True)
+    )
+
+
+def spelled(node: ast.AST, names: Sequence[str]) -> dict[str, ast.expr]:
+    """The arguments of a call by name, as the code has them."""
+    if not isinstance(node, ast.Call):
+        return {}
+    plain = itertools.takewhile(lambda item: not isinstance(item, ast.Starred), node.args)
+    return dict(zip(names, plain, strict=False)) | {k.arg: k.value for k in node.keywords if k.arg is not None}
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:

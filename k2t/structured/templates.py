@@ -168,8 +168,8 @@ class Reader:
     def module(self, event: Event, module: Module) -> ModuleTemplate:
         """The template of a submodule."""
         layer = event.layer
-        site = layer.site if layer is not None else event.node
-        loops = layer.loops if layer is not None else event.loops
+        maker = layer or event.caller
+        site, loops = (maker.site, maker.loops) if maker is not None else (event.node, event.loops)
         if id(module) not in self.keys:
             owned = list(owned_by(layer.parts)) if layer is not None else [module]
             number = next((i for i, item in enumerate(owned) if item is module), None)

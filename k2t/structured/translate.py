@@ -9,25 +9,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from k2t.code.entry import resolve, split
 from k2t.code.layers import era_of_code
+from k2t.code.objects import Thing
 from k2t.code.script import Script
 from k2t.emit.initial import init_weights
+from k2t.graph import map_structure
 from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
+from k2t.lower.initial import begin
 from k2t.lower.layout import decide
 from k2t.lower.names import Namespace
 from k2t.lower.prune import prune
 from k2t.program import Block, values
-from k2t.rules.tracing.names import Closure, Library, Scope
+from k2t.rules.custom.objects import Method
+from k2t.rules.tracing.names import Closure, Scope
 from k2t.structured.classes import named, write
 from k2t.structured.comments import Comments
-from k2t.structured.desugar import INPUT, MODEL, constants, functional, wrapped
+from k2t.structured.desugar import constants, wrapped
 from k2t.structured.explore import FAILURES, explore, further
 from k2t.structured.file import file_text
-from k2t.structured.frames import Frame, NotStructured
+from k2t.structured.frames import Caller, Frame, NotStructured
 from k2t.structured.gate import same
+from k2t.structured.makers import KERAS
+from k2t.structured.objects import detached, only
 from k2t.structured.pairs import Node, ends
 from k2t.structured.plan import Again, Plan
 from k2t.structured.recorder import Recorder
+from k2t.structured.sequential import functional, sequential_functions
+from k2t.symbols import number
 
 # How much is followed before another attempt is not worth its time, in calls of layers.
 MAX_EVENTS = 3000
@@ -115,7 +124,7 @@ def attempt(
     recorder = Recorder(Scope(script.main), script.era, names, learned.varying, learned.specialized)
     function = builder(script, entry, list(fixed.values()))
     given = {key: value for key, value in arguments.items() if key in function.parameters()}
-    main = recorder.enter(function, recorder.bind(function, [], given), tuple(given))
+    main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
     made = ends(main.block) if main.block is not None else ()
     explore(recorder)
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
@@ -141,6 +150,15 @@ def attempt(
     if main.block is None:
         raise NotStructured("the function has no result")
     return Structured(texts, start, main.block, plan.class_name, constructed, made)
+
+
+def delegated(frame: Frame) -> Frame:
+    """The execution that makes the model: that of another function, where this one only calls it."""
+    while isinstance(frame.output, Caller) and frame.output.frame is not None:
+        frame = frame.output.frame
+        frame.arguments = {name: map_structure(number, value) for name, value in frame.arguments.items()}
+        frame.parent = None
+    return frame
 
 
 def name_classes(plans: Mapping[ast.FunctionDef, Plan], main: ast.FunctionDef, wish: str | None) -> None:
@@ -218,20 +236,32 @@ def checked(
 
 def builder(script: Script, entry: str, fixed: list[ast.Assign]) -> Closure:
     """The function that builds the model: one of the code, or the statements of the file that make a variable."""
-    names = {node.name for node in script.main.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    assigned = script.main.definitions.of(entry) and entry not in names
-    found = script.main[entry] if not assigned and entry in script.main else None
-    if isinstance(found, Closure) and isinstance(found.node, ast.FunctionDef):
-        function = found
-    elif assigned:
-        body = [script.main.tree.body[place] for place in script.main.definitions.needed(entry)]
-        function = Closure(wrapped(body, script.main.path.stem, entry, fixed), Scope(script.main))
+    name, index = split(entry)
+    found = script.main.tree.body
+    names = {node.name for node in found if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    if script.main.definitions.of(name) and name not in names:
+        body = [found[place] for place in script.main.definitions.needed(name)]
+        function = Closure(wrapped(body, script.main.path.stem, name, fixed), Scope(script.main))
     else:
-        raise NotStructured(f"{entry} is no function")
-    keras = {MODEL: Library("keras.models.Model"), INPUT: Library("keras.Input")}
+        function = closure_of(resolve(script, name))
     if not isinstance(function.node, ast.FunctionDef):
         raise NotStructured(f"{entry} is a lambda")
-    return replace(function, node=functional(function.node), names=Scope(keras, function.names))
+    known = {name: Closure(node, script.main) for name, node in sequential_functions(script.main.tree).items()}
+    node = functional(function.node if index is None else only(function.node, index))
+    return replace(function, node=node, names=Scope(KERAS | known, function.names))
+
+
+def closure_of(value: Any) -> Closure:
+    """What an entry names, as a function.
+
+    Raises:
+        NotStructured: it is none.
+    """
+    if isinstance(value, Closure):
+        return value
+    if isinstance(value, Method) and isinstance(value.instance, Thing):
+        return detached(value.kind, value.node, value.instance.attributes)
+    raise NotStructured(f"{type(value).__name__.lower()} that is no function")
 
 
 def reads_first(frame: Frame, rank: int) -> bool:
@@ -249,6 +279,7 @@ def lowered(frame: Frame, first: frozenset[int]) -> None:
     fold_padding(block)
     fold_reshape(block)
     plain_dropout(block)
+    begin(block)
 
 
 def planned(

@@ -1,0 +1,73 @@
+"""What constructs something that is called with tensors later: classes of the code, functions that return a layer."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from typing import Any
+
+from k2t.rules.custom.objects import CustomClass
+from k2t.rules.tracing.names import Closure, Library, Scope
+from k2t.structured.frames import NotStructured, arguments
+from k2t.structured.objects import merged
+from k2t.structured.sequential import INPUT, MODEL, as_layer, called, functional
+
+KERAS = {MODEL: Library("keras.models.Model"), INPUT: Library("keras.Input")}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A constructor.
+
+    Attributes:
+        function: of the tensors and the options; for a model, of the options alone.
+        names: of the options, in order.
+    """
+
+    function: Closure
+    names: tuple[str, ...]
+    is_model: bool = False
+
+
+class Makers:
+    """The constructors that were met, each made once."""
+
+    def __init__(self) -> None:
+        self.known: dict[ast.AST, Made | None] = {}
+
+    def of(self, function: Any) -> Made | None:
+        """What a class or function of the code constructs; None where it constructs nothing of this kind."""
+        if not isinstance(function, CustomClass | Closure) or isinstance(function.node, ast.Lambda):
+            return None
+        if function.node not in self.known:
+            self.known[function.node] = (
+                of_class(function) if isinstance(function, CustomClass) else of_function(function)
+            )
+        found = self.known[function.node]
+        if found is None or isinstance(function, CustomClass):
+            return found
+        return replace(found, function=replace(found.function, names=Scope(KERAS, function.names)))
+
+
+def of_class(kind: CustomClass) -> Made | None:
+    """A layer or model of the code."""
+    if kind.library_base() not in ("Layer", "Model") or kind.find("call") is None:
+        return None
+    found = kind.find("__init__")
+    names = tuple(item.arg for item in arguments(found[1])[1:]) if found is not None else ()
+    return Made(Closure(functional(merged(kind)), Scope(KERAS, kind.names)), names)
+
+
+def of_function(function: Closure) -> Made | None:
+    """A function that makes a model with inputs of its own, or a layer."""
+    if not isinstance(function.node, ast.FunctionDef):
+        return None
+    names = tuple(item.arg for item in arguments(function.node))
+    try:
+        node = functional(function.node)
+    except NotStructured:
+        node = function.node
+    if any(isinstance(item, ast.Call) and called(item) in (INPUT, "Input") for item in ast.walk(node)):
+        return Made(replace(function, node=node), names, is_model=True)
+    layer = as_layer(function.node)
+    return None if layer is None else Made(replace(function, node=layer), names)
