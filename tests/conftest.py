@@ -27,6 +27,17 @@ def float64(keras: Any) -> Iterator[None]:
     keras.backend.clear_session()  # it remembers the dtype
 
 
+@pytest.fixture
+def keras_2() -> Iterator[Any]:
+    """tf-keras in float64."""
+    import tf_keras
+
+    tf_keras.backend.clear_session()
+    tf_keras.backend.set_floatx("float64")
+    yield tf_keras
+    tf_keras.backend.set_floatx("float32")
+
+
 @pytest.fixture(autouse=True)
 def own_rules() -> Iterator[None]:
     """Rules that a test registers are gone after it."""

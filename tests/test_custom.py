@@ -328,20 +328,14 @@ class Tower(Layer):
 """
 
 
-def test_layers_of_tf_keras_convert_from_their_source(tmp_path: Path) -> None:
-    import tf_keras
-
+def test_layers_of_tf_keras_convert_from_their_source(keras_2: Any, tmp_path: Path) -> None:
     source = tmp_path / "layers.py"
     source.write_text(TF_SOURCE)
     names: dict[str, Any] = {}
-    tf_keras.backend.set_floatx("float64")
-    try:
-        exec(TF_SOURCE.replace("tensorflow.keras", "tf_keras"), names)
-        image = tf_keras.Input(SEQUENCE)
-        tower = names["Tower"]
-        tower.get_config = lambda self: {**tf_keras.layers.Layer.get_config(self), "units": 4}
-        model = tf_keras.Model(image, tower(4)(image))
-    finally:
-        tf_keras.backend.set_floatx("float32")
+    exec(TF_SOURCE.replace("tensorflow.keras", "tf_keras"), names)
+    image = keras_2.Input(SEQUENCE)
+    tower = names["Tower"]
+    tower.get_config = lambda self: {**keras_2.layers.Layer.get_config(self), "units": 4}
+    model = keras_2.Model(image, tower(4)(image))
     randomize(model)
     check(model, tmp_path / "model.h5", source, np.random.default_rng(0).normal(size=(3, *SEQUENCE)))

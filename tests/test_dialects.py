@@ -229,15 +229,12 @@ CASES = [
 
 
 @pytest.fixture(autouse=True)
-def float64() -> Iterator[None]:
+def float64(keras_2: Any) -> Iterator[None]:
     """Both sides compute in float64."""
-    import tf_keras
     import torch
 
     torch.set_default_dtype(torch.float64)
-    tf_keras.backend.set_floatx("float64")
     yield
-    tf_keras.backend.set_floatx("float32")
     torch.set_default_dtype(torch.float32)
 
 

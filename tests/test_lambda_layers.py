@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from keras import backend as K
 from keras import ops
 from parity import assert_close, load_net, randomize, reference, run
@@ -136,11 +135,9 @@ def test_the_mask_function_of_a_lambda_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["scaled", "sliced", "last", "closure", "backend", "normalized", "reshaped", "numpy"])
-def test_lambdas_of_tf_keras_convert(name: str, tmp_path: Path) -> None:
-    tf_keras.backend.set_floatx("float64")
-    image = tf_keras.Input((4, 3))
-    model = tf_keras.Model(image, tf_keras.layers.Lambda(FUNCTIONS[name][0])(image))
-    tf_keras.backend.set_floatx("float32")
+def test_lambdas_of_tf_keras_convert(keras_2: Any, name: str, tmp_path: Path) -> None:
+    image = keras_2.Input((4, 3))
+    model = keras_2.Model(image, keras_2.layers.Lambda(FUNCTIONS[name][0])(image))
     check(model, tmp_path / "model.h5", np.random.default_rng(0).normal(size=(2, 4, 3)))
 
 

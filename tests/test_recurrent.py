@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +51,6 @@ def check(model: Any, inputs: list[np.ndarray], folder: Path, suffix: str = ".ke
     wanted = parity.reference(model, inputs)
     for got, want in zip(parity.run(net, result, inputs), wanted, strict=True):
         parity.assert_close(got, want)
-
-
-@pytest.fixture
-def keras_2() -> Iterator[Any]:
-    """tf-keras in float64."""
-    import tf_keras
-
-    tf_keras.backend.clear_session()
-    tf_keras.backend.set_floatx("float64")
-    yield tf_keras
-    tf_keras.backend.set_floatx("float32")
 
 
 MERGES: dict[str, Callable[..., Any]] = {
