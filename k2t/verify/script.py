@@ -1,6 +1,7 @@
 """Keras code that is run to have a reference: the statements that the model needs, then the model itself.
 
-Runs in a child process only, and only with --run-source.
+Runs in a child process only, and only with --run-source. Which statements are needed is found here anew, and not by
+`k2t.code.slices`: a proof must not share the mistakes of what it proves.
 """
 
 from __future__ import annotations
