@@ -6,13 +6,14 @@ import ast
 import inspect
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from k2t.lower.names import class_name
 from k2t.program import Value, leaves, values
 from k2t.structured.comments import Comments
 from k2t.structured.constructor import SHADOW, Constructor
 from k2t.structured.forward import Forward
-from k2t.structured.frames import Frame, NotStructured, arguments
+from k2t.structured.frames import Frame, NotStructured, arguments, default_values
 from k2t.structured.fuse import assigned, fused
 from k2t.structured.fuse import reads as reads_of
 from k2t.structured.liveness import live, names, reads
@@ -54,19 +55,15 @@ def write(plan: Plan, comments: Comments, finish: Sequence[str] = ()) -> str:
     made = renamed(plan, made)
     made = plan_parameters(plan, made)
     head = ", ".join(["self", *(item.text for item in plan.parameters)])
-    inputs = [*plan.frames[0].tensors, *input_names(plan.frames[0])]
-    inputs, body = started(inputs, body)
-    takes = ", ".join(["self", *(f"{name}: Tensor" for name in inputs)])
+    frame = plan.frames[0]
+    inputs, body = started([*frame.tensors, *input_names(frame)], body)
+    takes = ", ".join(["self", *(f"{name}: {tensor_type(frame.tensors.get(name))}" for name in inputs)])
     spoken = {id(origin) for item in flat(made) for origin in getattr(item, "origins", [])}
-    lines = [
-        f"class {plan.class_name}(nn.Module):",
-        *indented(documentation(plan)),
-        "",
-        f"{INDENT}def __init__({head}) -> None:",
-        f"{INDENT * 2}super().__init__()",
-        *indented([*text(made, comments, set()), *finish], 2),
-        "",
-    ]
+    constructor = [*text(made, comments, set()), *finish]
+    lines = [f"class {plan.class_name}(nn.Module):", *indented(documentation(plan)), ""]
+    if constructor:
+        lines += [f"{INDENT}def __init__({head}) -> None:", f"{INDENT * 2}super().__init__()"]
+        lines += [*indented(constructor, 2), ""]
     if final := last_activation(plan, body):
         word = "softmax" if "softmax" in ast.unparse(final.func) else "sigmoid"
         scores = ast.copy_location(ast.Return(final.args[0]), body[-1])
@@ -204,20 +201,6 @@ def rewritten(node: ast.stmt, name: str) -> ast.stmt:
     return made  # type: ignore[no-any-return]
 
 
-def default_values(node: ast.FunctionDef) -> dict[str, ast.expr]:
-    """The defaults of a function's arguments."""
-    positional = [*node.args.posonlyargs, *node.args.args]
-    found = dict(
-        zip(
-            [item.arg for item in positional][len(positional) - len(node.args.defaults) :],
-            node.args.defaults,
-            strict=True,
-        )
-    )
-    found |= {k.arg: d for k, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None}
-    return found
-
-
 def annotation(value: object) -> str:
     """The type of an argument."""
     if isinstance(value, tuple | list):
@@ -226,6 +209,12 @@ def annotation(value: object) -> str:
         one = inner.pop() if len(inner) == 1 else "Any"
         return f"{kind}[{one}, ...]" if kind == "tuple" else f"{kind}[{one}]"
     return next((one.__name__ for one in (bool, int, float, str) if isinstance(value, one)), "Any")
+
+
+def tensor_type(value: Any) -> str:
+    """The type of an argument of `forward`."""
+    kind = next((kind for kind in (list, tuple, dict) if isinstance(value, kind)), None)
+    return {None: "Tensor", list: "list[Tensor]", tuple: "tuple[Tensor, ...]", dict: "dict[str, Tensor]"}[kind]
 
 
 def documentation(plan: Plan) -> list[str]:

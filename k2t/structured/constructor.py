@@ -26,6 +26,8 @@ class Constructor(Projection):
         body: list[ast.stmt] = []
         for frame in self.plan.frames[:1]:
             for name, value in frame.tensors.items():
+                if not isinstance(value, Value):
+                    continue  # of a collection, nobody knows the channels
                 body.append(statement(f"{name}{SHADOW} = {code_of(value.shape[-1])}"))
         body += self.statements(self.plan.node.body)
         return body

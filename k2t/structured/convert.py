@@ -29,7 +29,7 @@ def from_code(path: Path, entry: str, source: Source, arguments: Mapping[str, An
     Raises:
         NotStructured: there is none, or it computes something else than the evaluated model.
     """
-    result = structured(path, entry or chosen(path, parse(path)), arguments, name)
+    result = structured(path, entry or chosen(path, parse(path)), arguments, source.graph.inputs, name)
     adopt(result.ends, ends(translate(source.graph, has_weights=source.has_weights)))
     describe(result.main, source.graph)
     result.main.name = result.class_name

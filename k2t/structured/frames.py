@@ -55,6 +55,20 @@ def arguments(node: ast.FunctionDef | ast.Lambda) -> list[ast.arg]:
     return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
 
 
+def default_values(node: ast.FunctionDef | ast.Lambda) -> dict[str, ast.expr]:
+    """The defaults of a function's arguments."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    found = dict(
+        zip(
+            [item.arg for item in positional][len(positional) - len(node.args.defaults) :],
+            node.args.defaults,
+            strict=True,
+        )
+    )
+    found |= {k.arg: d for k, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None}
+    return found
+
+
 @dataclass(eq=False)
 class Caller:
     """What the code constructs with options and calls with tensors: a layer or a model of its own, or a function.

@@ -117,7 +117,8 @@ class Follower(Interpreter):
     def construct(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Instance:
         """An object of a class."""
         made = Instance(self.classes[name])
-        self.invoke(made, "__init__", args, kwargs)
+        if any(isinstance(item, ast.FunctionDef) and item.name == "__init__" for item in made.kind.body):
+            self.invoke(made, "__init__", args, kwargs)
         return made
 
     def invoke(self, instance: Instance, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -24,7 +24,7 @@ from k2t.structured.templates import (
     unified,
     whole,
 )
-from k2t.symbols import Symbolic, code_of
+from k2t.symbols import Symbolic, code_of, number
 
 # Modules without state whose function is the shorter way to write them, where their options are constants.
 FUNCTIONS = {
@@ -340,6 +340,8 @@ class Parameter:
 
     def value(self, frame: Frame) -> Any:
         """What an execution of the function gives for it."""
+        if self.tensor:
+            return number(frame.arguments[self.tensor].shape[-1])
         return frame.arguments[self.shape][-1] if self.shape else frame.arguments[self.name]
 
 

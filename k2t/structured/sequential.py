@@ -23,7 +23,8 @@ def functional(function: ast.FunctionDef) -> ast.FunctionDef:
         NotStructured: a model is used otherwise.
     """
     made = copy.copy(function)
-    made.body = [part for node in function.body for part in assigned_first(node, free("model", names_in(function)))]
+    model = free("model", names_in(function))
+    made.body = [part for node in function.body for part in assigned_first(node, model)]
     for name in sequential_names(made.body):
         if any(is_called(node, name) for node in ast.walk(made)):
             made.body = inlined(made, name)

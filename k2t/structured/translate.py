@@ -4,39 +4,33 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from k2t.code.entry import resolve, split
 from k2t.code.layers import era_of_code
-from k2t.code.objects import Thing
 from k2t.code.script import Script
 from k2t.emit.initial import init_weights
-from k2t.graph import map_structure
+from k2t.graph import Input
 from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
 from k2t.lower.initial import begin
 from k2t.lower.layout import decide
 from k2t.lower.names import Namespace
 from k2t.lower.prune import prune
 from k2t.program import Block, values
-from k2t.rules.custom.objects import Method
-from k2t.rules.tracing.names import Closure, Scope
+from k2t.rules.tracing.names import Scope
 from k2t.structured.classes import named, write
 from k2t.structured.comments import Comments
-from k2t.structured.desugar import constants, wrapped
+from k2t.structured.desugar import constants
+from k2t.structured.entries import builder, delegated, taken
 from k2t.structured.explore import FAILURES, explore, further
 from k2t.structured.file import file_text
-from k2t.structured.frames import Caller, Frame, NotStructured
+from k2t.structured.frames import Frame, NotStructured
 from k2t.structured.gate import same
-from k2t.structured.makers import KERAS
-from k2t.structured.objects import detached, only
 from k2t.structured.pairs import Node, ends
 from k2t.structured.plan import Again, Plan
 from k2t.structured.recorder import Recorder
-from k2t.structured.sequential import functional, sequential_functions
-from k2t.symbols import number
 
 # How much is followed before another attempt is not worth its time, in calls of layers.
 MAX_EVENTS = 3000
@@ -84,11 +78,14 @@ class Structured:
         return file_text([*self.classes, self.start], self.class_name, self.arguments if has_weights else None)
 
 
-def structured(path: Path, entry: str, arguments: Mapping[str, Any], name: str | None = None) -> Structured:
+def structured(
+    path: Path, entry: str, arguments: Mapping[str, Any], inputs: Sequence[Input] = (), name: str | None = None
+) -> Structured:
     """Translate the function `entry` of a file.
 
     Args:
         arguments: the sample arguments of the function, and values for names that the file leaves open.
+        inputs: of the evaluated model, for code that does not say them.
         name: the class name that the user wants.
 
     Raises:
@@ -97,7 +94,7 @@ def structured(path: Path, entry: str, arguments: Mapping[str, Any], name: str |
     learned, events = Learned(), 0
     while events < MAX_EVENTS:
         try:
-            return attempt(path, entry, arguments, name, learned)
+            return attempt(path, entry, arguments, inputs, name, learned)
         except Again as again:
             learned, events = learned.more(again), events + again.events
         except NotStructured:
@@ -111,6 +108,7 @@ def attempt(
     path: Path,
     entry: str,
     arguments: Mapping[str, Any],
+    inputs: Sequence[Input],
     name: str | None,
     learned: Learned,
 ) -> Structured:
@@ -123,7 +121,7 @@ def attempt(
     names = frozenset(fixed)
     recorder = Recorder(Scope(script.main), script.era, names, learned.varying, learned.specialized)
     function = builder(script, entry, list(fixed.values()))
-    given = {key: value for key, value in arguments.items() if key in function.parameters()}
+    given = taken(function, arguments, inputs)
     main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
     made = ends(main.block) if main.block is not None else ()
     explore(recorder)
@@ -152,19 +150,11 @@ def attempt(
     return Structured(texts, start, main.block, plan.class_name, constructed, made)
 
 
-def delegated(frame: Frame) -> Frame:
-    """The execution that makes the model: that of another function, where this one only calls it."""
-    while isinstance(frame.output, Caller) and frame.output.frame is not None:
-        frame = frame.output.frame
-        frame.arguments = {name: map_structure(number, value) for name, value in frame.arguments.items()}
-        frame.parent = None
-    return frame
-
-
 def name_classes(plans: Mapping[ast.FunctionDef, Plan], main: ast.FunctionDef, wish: str | None) -> None:
-    """Name the classes after the functions, the main one as the user wants."""
+    """Name the classes after the functions, the main one as the user wants; classes of the code keep their names."""
     names = Namespace({"F", "Tensor", "Path"}, separator="")
-    plans[main].class_name = names.claim(wish or named(main.name))
+    own = {node.name for node in plans if node is not main and named(node.name) == node.name}
+    plans[main].class_name = names.claim(wish or f"{named(main.name)}{'Net' * (named(main.name) in own)}")
     for node, plan in plans.items():
         plan.class_name = plan.class_name or names.claim(named(node.name))
 
@@ -232,36 +222,6 @@ def checked(
             lowered(inner, first)
         if not agrees(frames[-1], False):
             raise NotStructured("the written classes compute something else for other arguments")
-
-
-def builder(script: Script, entry: str, fixed: list[ast.Assign]) -> Closure:
-    """The function that builds the model: one of the code, or the statements of the file that make a variable."""
-    name, index = split(entry)
-    found = script.main.tree.body
-    names = {node.name for node in found if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    if script.main.definitions.of(name) and name not in names:
-        body = [found[place] for place in script.main.definitions.needed(name)]
-        function = Closure(wrapped(body, script.main.path.stem, name, fixed), Scope(script.main))
-    else:
-        function = closure_of(resolve(script, name))
-    if not isinstance(function.node, ast.FunctionDef):
-        raise NotStructured(f"{entry} is a lambda")
-    known = {name: Closure(node, script.main) for name, node in sequential_functions(script.main.tree).items()}
-    node = functional(function.node if index is None else only(function.node, index))
-    return replace(function, node=node, names=Scope(KERAS | known, function.names))
-
-
-def closure_of(value: Any) -> Closure:
-    """What an entry names, as a function.
-
-    Raises:
-        NotStructured: it is none.
-    """
-    if isinstance(value, Closure):
-        return value
-    if isinstance(value, Method) and isinstance(value.instance, Thing):
-        return detached(value.kind, value.node, value.instance.attributes)
-    raise NotStructured(f"{type(value).__name__.lower()} that is no function")
 
 
 def reads_first(frame: Frame, rank: int) -> bool:

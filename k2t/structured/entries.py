@@ -1,0 +1,74 @@
+"""The function that an entry names, and what it is called with."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from k2t.code.entry import resolve, split
+from k2t.code.objects import Thing
+from k2t.code.script import Script
+from k2t.graph import Input, map_structure
+from k2t.program import Value
+from k2t.rules.custom.objects import CustomClass, Method
+from k2t.rules.tracing.names import Closure, Scope
+from k2t.structured.desugar import wrapped
+from k2t.structured.frames import Caller, Frame, NotStructured, arguments, default_values
+from k2t.structured.makers import KERAS, of_class
+from k2t.structured.objects import detached, only
+from k2t.structured.sequential import functional, sequential_functions
+from k2t.symbols import number
+
+
+def builder(script: Script, entry: str, fixed: list[ast.Assign]) -> Closure:
+    """The function that builds the model: one of the code, or the statements of the file that make a variable."""
+    name, index = split(entry)
+    found = script.main.tree.body
+    names = {node.name for node in found if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    if script.main.definitions.of(name) and name not in names:
+        body = [found[place] for place in script.main.definitions.needed(name)]
+        function = Closure(wrapped(body, script.main.path.stem, name, fixed), Scope(script.main))
+    else:
+        function = closure_of(resolve(script, name))
+    if not isinstance(function.node, ast.FunctionDef):
+        raise NotStructured(f"{entry} is a lambda")
+    known = {name: Closure(node, script.main) for name, node in sequential_functions(script.main.tree).items()}
+    node = functional(function.node if index is None else only(function.node, index))
+    return replace(function, node=node, names=Scope(KERAS | known, function.names))
+
+
+def closure_of(value: Any) -> Closure:
+    """What an entry names, as a function.
+
+    Raises:
+        NotStructured: it is none.
+    """
+    if isinstance(value, Closure):
+        return value
+    if isinstance(value, CustomClass) and (made := of_class(value)) is not None:
+        return made.function
+    if isinstance(value, Method) and isinstance(value.instance, Thing):
+        return detached(value.kind, value.node, value.instance.attributes)
+    raise NotStructured(f"{type(value).__name__.lower()} that is no function")
+
+
+def taken(function: Closure, given: Mapping[str, Any], inputs: Sequence[Input]) -> dict[str, Any]:
+    """The arguments of the function: those given; for others without a default, the evaluated model's inputs."""
+    node = function.node
+    names = [item.arg for item in arguments(node)]
+    found = {name: given[name] for name in names if name in given}
+    free = [name for name in names if name not in found and name not in default_values(node)]
+    for name, item in zip(free, inputs, strict=False):
+        found[name] = item.shape[1:] if "shape" in name else Value(item.shape, item.dtype, layer=name)
+    return found
+
+
+def delegated(frame: Frame) -> Frame:
+    """The execution that makes the model: that of another function, where this one only calls it."""
+    while isinstance(frame.output, Caller) and frame.output.frame is not None:
+        frame = frame.output.frame
+        frame.arguments = {name: map_structure(number, value) for name, value in frame.arguments.items()}
+        frame.parent = None
+    return frame
