@@ -20,7 +20,6 @@ from k2t.graph import Shape, Source
 from k2t.read import read_weights
 from k2t.read.config import Model
 from k2t.read.eras import Era
-from k2t.rules.tracing.names import Scope
 from k2t.sources import code_parts
 
 __all__ = ["entry_of", "era_of", "read_code"]
@@ -72,9 +71,6 @@ def read_code(
     """
     path, entry = parts_of(source)
     script = Script(path, arguments or {})
-    script.main = script.module(path)
-    script.names = Scope(script.main)
-    script.era = era_of_code(script.main.tree)
     entry = entry or chosen(path, script.main.tree)
     try:
         made = model_of(script, entry, input_shapes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,37 +23,9 @@ from k2t.rules.tracing.names import Closure, Unknown
 MAKERS = ("Model", "Sequential", "Functional")
 # Words of names that do not tell what a model is.
 EMPTY_WORDS = frozenset(
-    {
-        "build",
-        "make",
-        "create",
-        "get",
-        "define",
-        "construct",
-        "init",
-        "new",
-        "model",
-        "models",
-        "net",
-        "network",
-        "main",
-    }
-    | {
-        "train",
-        "the",
-        "my",
-        "a",
-        "function",
-        "fn",
-        "nn",
-        "keras",
-        "demo",
-        "example",
-        "test",
-        "setup",
-        "load",
-        "baseline",
-    }
+    {"build", "make", "create", "get", "define", "construct", "init", "new", "model", "models", "net", "network"}
+    | {"main", "train", "the", "my", "a", "function", "fn", "nn", "keras", "demo", "example", "test", "setup", "load"}
+    | {"baseline"}
 )
 # Methods that take data.
 FITTED = frozenset({"fit", "evaluate", "predict", "train_on_batch", "predict_on_batch"})
@@ -264,8 +236,7 @@ def finished(script: Script, value: Any, name: str, shapes: Sequence[Shape]) -> 
     if isinstance(value, Net):
         if value.problems:
             raise UnsupportedError(value.problems)
-        shape = shapes[0] if shapes else data_shape(script, name)
-        if not script.built(START, value, shape) and not script.built(START, value, use_shape(script, value, name)):
+        if not any(script.built(START, value, shape) for shape in likely_shapes(script, value, name, shapes)):
             raise ReadError(
                 f"{where}: the code does not hold the shape of its input; give it with --input-shape (None,...)"
             )
@@ -273,6 +244,13 @@ def finished(script: Script, value: Any, name: str, shapes: Sequence[Shape]) -> 
             raise UnsupportedError(value.outputs.problems)
         return value
     return wrapped(script, value, where, shapes)
+
+
+def likely_shapes(script: Script, net: Net, name: str, shapes: Sequence[Shape]) -> Iterator[Shape | None]:
+    """Shapes for a model's input: that of the user; those of the code take longer to find."""
+    yield shapes[0] if shapes else None
+    yield data_shape(script, name)
+    yield use_shape(script, net, name)
 
 
 def joined(script: Script, values: Any, where: str) -> Any:

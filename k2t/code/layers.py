@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -67,6 +68,7 @@ DEFAULTS_2: Mapping[str, Mapping[str, Any]] = {
 REQUIRED = {"Merge": {"mode": "sum"}}
 
 
+@functools.lru_cache(32)
 def era_of_code(tree: ast.Module) -> Era:
     """The release that code was written for, by its imports and spellings.
 

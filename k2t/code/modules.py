@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from k2t.rules.tracing.constants import BUILTINS
 from k2t.rules.tracing.names import FUNCTIONS, Library
 
 MAX_CODE = 1 << 24
+# Files whose trees are kept: code is followed several times, first to evaluate it, then to find its structure.
+KEPT = 32
 # Folders above the script in which its imports are looked for.
 LEVELS = 4
 # Lines of notebooks that are no Python.
@@ -34,7 +37,7 @@ class Module(dict[str, Any]):
         self.path = path
         self.tree = tree
         self.run = run
-        self.definitions = Definitions(tree.body)
+        self.definitions = definitions(tree)
         self.done: set[int] = set()
         self.stars: list[Module | Library] = []
         self.star_statements = [node for node in tree.body for item in imports(node) if item.names[0].name == "*"]
@@ -83,6 +86,12 @@ class Module(dict[str, Any]):
         return next((item for item in found if item is not None), None)
 
 
+@functools.lru_cache(KEPT)
+def definitions(tree: ast.Module) -> Definitions:
+    """What the statements of a file bind and use."""
+    return Definitions(tree.body)
+
+
 def imports(node: ast.stmt) -> Iterator[ast.ImportFrom]:
     """The `from` imports of a statement, those in `try` and `if` included."""
     if isinstance(node, ast.ImportFrom):
@@ -113,6 +122,7 @@ def parse(path: Path) -> ast.Module:
         raise ReadError(f"{path}: is no Python that can be parsed: {error}") from error
 
 
+@functools.lru_cache(KEPT)
 def parsed(text: str, path: Path) -> ast.Module:
     """The tree; tabs, print statements and magics of old files are mended where the text as it is does not parse."""
     try:

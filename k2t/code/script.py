@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from k2t.code.imports import Imports
+from k2t.code.layers import era_of_code
 from k2t.code.modules import Module, locate
 from k2t.code.objects import Broken, Custom, Made, Net, Partial, Tensor, Thing
 from k2t.code.slices import CHANGES, bound
@@ -37,7 +39,18 @@ PROPERTIES = frozenset({"property", "cached_property"})
 
 
 class Script(Imports):
-    """Follows whole files."""
+    """Follows whole files.
+
+    Args:
+        path: the script.
+        given: values that the user gives, by name.
+    """
+
+    def __init__(self, path: Path, given: Mapping[str, Any]) -> None:
+        super().__init__(path, given)
+        self.main = self.module(path)
+        self.names = Scope(self.main)
+        self.era = era_of_code(self.main.tree)
 
     def define(self, module: Module, statements: list[ast.stmt]) -> None:
         """Run statements of a file in its own scope."""

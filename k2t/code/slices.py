@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 # Methods that change their object.
@@ -47,14 +48,18 @@ class Definitions:
         A statement needs what is bound before it; a function, which runs later, what is bound anywhere.
         """
         wanted: set[int] = set()
+        reached: dict[str, int] = {}  # how many of the statements that bind a name are wanted already
         pending = [*self.of(name), *self.settings]
         while pending:
             place = pending.pop()
-            if place not in wanted:
-                wanted.add(place)
-                later = self.deferred[place]
-                names = self.uses[place]
-                pending += [other for used in names for other in self.of(used) if other < place or used in later]
+            if place in wanted:
+                continue
+            wanted.add(place)
+            for used in self.uses[place]:
+                binding = self.of(used)
+                end = len(binding) if used in self.deferred[place] else bisect_left(binding, place)
+                pending += binding[reached.get(used, 0) : end]
+                reached[used] = max(end, reached.get(used, 0))
         return sorted(wanted)
 
 
