@@ -87,6 +87,36 @@ def layer_normalization_over_axes_in_descending_order(keras: Any) -> Any:
     return keras.Model(x, keras.layers.LayerNormalization(axis=[1, -1])(x))
 
 
+@found
+def steps_in_reverse_order_zeroed_by_the_mask_in_order(keras: Any) -> Any:
+    layers = keras.layers
+    x = keras.Input((7, 1))
+    loop = layers.SimpleRNN(2, unroll=True, return_sequences=True)
+    return keras.Model(x, layers.Bidirectional(loop)(layers.Masking()(layers.ReLU()(x))))
+
+
+@found
+def a_model_that_takes_one_tensor_twice(keras: Any) -> Any:
+    layers = keras.layers
+    first, second = keras.Input((4, 3)), keras.Input((4, 3))
+    inner = keras.Model([first, second], [layers.Conv1D(2, 2)(first), layers.Dense(2)(second)])
+    x = keras.Input((4, 3))
+    return keras.Model(x, inner([x, x]))
+
+
+@found
+def scores_that_carry_the_mask_of_the_attention(keras: Any) -> Any:
+    x = keras.Input((4, 3))
+    scores = keras.layers.MultiHeadAttention(2, 2)(x, x, use_causal_mask=True, return_attention_scores=True)[1]
+    return keras.Model(x, keras.layers.Softmax()(scores))
+
+
+@found
+def the_first_of_equal_numbers(keras: Any) -> Any:
+    x = keras.Input((4, 9))
+    return keras.Model(x, keras.ops.top_k(keras.layers.ReLU()(x), 7))
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:

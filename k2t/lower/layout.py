@@ -7,13 +7,14 @@ layers (N, ..., C). Each operation says which orders it can work in; the cheapes
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from k2t.graph import Shape
 from k2t.lower.cut import Edge, cheapest
 from k2t.lower.labels import Labels
 from k2t.lower.rewrite import Order, Rewriter, border, sizes_only
-from k2t.program import Axes, Block, Op, Parameter, Value, leaves, values
+from k2t.program import Axes, Block, Module, Op, Parameter, Permutation, Value, leaves, values
 
 
 def decide(block: Block, boundary: str, first_ranks: frozenset[int] = frozenset()) -> None:
@@ -24,6 +25,7 @@ def decide(block: Block, boundary: str, first_ranks: frozenset[int] = frozenset(
         boundary: `torch` leaves inputs and outputs free, `keras` keeps Keras's order there, `first` has those of
             `first_ranks` axes channels first and the others in Keras's order.
     """
+    block.ops = [made for op in block.ops for made in with_copies(op)]
     labels = Labels()
     keras = labels.new(False)
     first = labels.new(True)
@@ -38,6 +40,21 @@ def decide(block: Block, boundary: str, first_ranks: frozenset[int] = frozenset(
     flatten_only_into_linear(labels, block)
     chosen = solve(labels, block, boundary, first_ranks)
     Rewriter(block, labels, chosen).run(boundary, first_ranks)
+
+
+def with_copies(op: Op) -> Iterator[Op]:
+    """The operation; before it, a copy of each tensor that a nested block takes in two orders."""
+    if isinstance(op.target, Module) and isinstance(op.target.call, Block):
+        orders: dict[Value, Order] = {}
+        given = list(op.args)
+        for number, inner in enumerate(op.target.call.inputs):
+            value, order = given[number], op.target.call.layouts[inner]
+            if orders.setdefault(value, order) != order:
+                given[number] = Value(value.shape, value.dtype, layer=value.layer)
+                same = Permutation(tuple(range(value.rank)))
+                yield Op(".permute", (value, same), {}, given[number], "permute", value.layer)
+        op.args = tuple(given)
+    yield op
 
 
 def constrain(labels: Labels, number: int, op: Op, keras: int, first: int) -> None:

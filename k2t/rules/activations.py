@@ -269,4 +269,7 @@ def softmax_layer(b: Builder, x: Value, *, axis: int | list[int] = -1, mask: Val
         shape = tuple(1 if i in {a % x.rank for a in axes} else n for i, n in enumerate(x.shape))
         total = b.call("torch.logsumexp", scores, Axes(axes), keepdim=True, shape=shape)
         y = b.call("torch.exp", b.call("-", scores, total))
-    return y if hidden is None else b.call(".masked_fill", y, hidden, 0.0, shape=x.shape)
+    if hidden is not None:
+        y = b.call(".masked_fill", y, hidden, 0.0, shape=x.shape)
+        y.mask = mask
+    return y

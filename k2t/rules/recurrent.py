@@ -106,6 +106,7 @@ def simple_rnn(
         return_state=return_state,
         go_backwards=go_backwards,
         stateful=stateful,
+        unroll=unroll,
         zero_output_for_mask=zero_output_for_mask,
     )
 
@@ -151,6 +152,7 @@ def lstm(
         return_state=return_state,
         go_backwards=go_backwards,
         stateful=stateful,
+        unroll=unroll,
         zero_output_for_mask=zero_output_for_mask,
     )
 
@@ -192,6 +194,7 @@ def gru(
         return_state=return_state,
         go_backwards=go_backwards,
         stateful=stateful,
+        unroll=unroll,
         zero_output_for_mask=zero_output_for_mask,
     )
 
@@ -230,6 +233,7 @@ def rnn(
         return_state=return_state,
         go_backwards=go_backwards,
         stateful=stateful,
+        unroll=unroll,
         zero_output_for_mask=zero_output_for_mask,
     )
 

@@ -27,6 +27,7 @@ class Loop:
     return_state: bool = False
     go_backwards: bool = False
     stateful: bool = False
+    unroll: bool = False
     zero_output_for_mask: bool = False
 
     def run(self, b: Builder, call: Given, role: str = "") -> tuple[Value, tuple[Value, ...]]:
@@ -89,7 +90,8 @@ def run(b: Builder, call: Given, loop: Loop, role: str) -> tuple[Value, tuple[Va
         final += ran.states
         kept += ran.raw
     if mask is not None and loop.zero_output_for_mask:
-        x = zero_where_masked(b, x, mask, loop.return_sequences)
+        in_order = loop.unroll and loop.return_sequences  # where Keras forgets that the steps are in reverse order
+        x = zero_where_masked(b, x, call.mask if in_order else mask, loop.return_sequences)
     if loop.stateful:
         keep_states(b, kept, role)
     return x, tuple(final)

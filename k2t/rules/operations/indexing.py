@@ -125,12 +125,13 @@ def argpartition(b: Builder, x: Value, kth: int, axis: int = -1) -> Value:
 
 @operation("top_k", examples=[call(_X, 2), call(real(None, 9), 3, sorted=True)])
 def top_k(b: Builder, x: Value, k: int, sorted: bool = True) -> list[Value]:
-    """.topk over the last axis."""
+    """.topk over the last axis; its indices by a stable sort, for of equal numbers Keras takes the first."""
     shape = (*x.shape[:-1], known(k))
-    outputs = (b.value(shape, x.dtype), b.value(shape, "int64"))
+    largest = b.value(shape, x.dtype)
     options: Options = {} if sorted else {"sorted": False}
-    b.calls(".topk", x, k, outputs=outputs, **options)
-    return list(outputs)
+    b.calls(".topk", x, k, outputs=(largest, None), **options)
+    order = b.call(".argsort", x, dim=-1, descending=True, stable=True, dtype="int64", layout="keras")
+    return [largest, b.call("[]", order, (..., slice(k)), shape=shape, layout="keras")]
 
 
 @operation("in_top_k")
