@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from k2t.lower.names import RESERVED, Namespace, identifier, snake_case
@@ -311,8 +313,16 @@ class Plan:
 
     def within(self, node: ast.AST) -> Iterator[Key]:
         """The modules constructed inside a piece of syntax, in the order of evaluation."""
-        inner = set(ast.walk(node))
-        return (key for key in self.modules if self.spot(key) in inner)
+        found = [place for part in ast.walk(node) for place in self.spots.get(part, ())]
+        return (key for _, key in sorted(found, key=itemgetter(0)))
+
+    @functools.cached_property
+    def spots(self) -> dict[ast.AST, list[tuple[int, Key]]]:
+        """The modules that each place constructs, numbered in the order of construction."""
+        found: dict[ast.AST, list[tuple[int, Key]]] = {}
+        for order, key in enumerate(self.modules):
+            found.setdefault(self.spot(key), []).append((order, key))
+        return found
 
     def spot(self, key: Key) -> ast.AST:
         """Where a module is constructed: where the code does so, or else where the sizes of its input are known."""
