@@ -102,7 +102,7 @@ def reshape(b: Builder, x: Value, target: tuple[int | None, ...]) -> Value:
 )
 def reshape_layer(b: Builder, x: Value, *, target_shape: list[int]) -> Value:
     """.reshape, in Keras's order of elements."""
-    target = [-1 if n is None else int(n) for n in target_shape]
+    target = [-1 if n is None else n if isinstance(n, int) else int(n) for n in target_shape]
     known = math.prod(n for n in target if n != -1)
     if -1 in target and None not in x.shape[1:] and known:
         target[target.index(-1)] = math.prod(n or 0 for n in x.shape[1:]) // known

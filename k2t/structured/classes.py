@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from k2t.lower.names import class_name
-from k2t.program import Value, leaves, values
+from k2t.program import Value, values
 from k2t.structured.comments import Comments
 from k2t.structured.constructor import SHADOW, Constructor
 from k2t.structured.forward import Forward
@@ -234,7 +234,7 @@ def returns(plan: Plan) -> str:
     if isinstance(output, dict):
         return "dict[str, Tensor]"
     count = len(list(values(output)))
-    if isinstance(output, list) and len(list(leaves(output))) > 1:
+    if isinstance(output, list):
         return "list[Tensor]"
     return f"tuple[{', '.join(['Tensor'] * count)}]"
 

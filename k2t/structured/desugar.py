@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Sequence
 
+from k2t.structured.liveness import live
+
 
 def wrapped(body: Sequence[ast.stmt], name: str, result: str, fixed: Collection[ast.stmt]) -> ast.FunctionDef:
     """Statements of a file as a function that gives the value of the variable `result`; without those in `fixed`."""
     nothing = ast.arguments([], [], None, [], [], None, [])
     kinds = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-    kept = [node for node in body if not isinstance(node, kinds) and node not in fixed]
+    kept = live([node for node in body if not isinstance(node, kinds) and node not in fixed], frozenset({result}))
     last = ast.Return(ast.Name(result, ast.Load()))
     return ast.FunctionDef(
         name, nothing, [*kept, ast.copy_location(last, kept[-1] if kept else ast.Pass(lineno=1, col_offset=0))], []

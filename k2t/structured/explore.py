@@ -57,7 +57,7 @@ def candidates(frame: Frame, node: ast.If) -> Iterator[tuple[str, Any]]:
 def further(recorder: Recorder, main: Frame) -> Iterator[list[Frame]]:
     """Executions of the main function with each number among its arguments a little larger, callees first."""
     for name, value in main.arguments.items():
-        larger = longer(value) if isinstance(value, tuple | list) else value
+        larger = longer(value) if isinstance(value, tuple | list) and not is_shape(main, value) else value
         larger = value + 1 if isinstance(value, int) and not isinstance(value, bool) else larger
         if larger == value or len(main.events) > MAX_EVENTS:
             continue
@@ -69,6 +69,11 @@ def further(recorder: Recorder, main: Frame) -> Iterator[list[Frame]]:
             continue
         yield recorder.frames[known:]
         del recorder.frames[known:]
+
+
+def is_shape(main: Frame, value: Any) -> bool:
+    """Whether an input has this shape, so that another number of sizes would be another kind of network."""
+    return any(list(value) in (list(item.shape), list(item.shape[1:])) for item in main.inputs.values())
 
 
 def longer(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from typing import Any
 
 from k2t.emit.syntax import BINARY, COMPARE, UNARY
@@ -57,7 +58,7 @@ class Forward(Projection):
         if isinstance(node, ast.With):
             return self.statements(node.body)
         if (result := self.result(node)) is not None:
-            return [ast.Return(self.tensor(result))]
+            return [ast.Return(self.returned(result))]
         if isinstance(node, ast.Assign) and any(node.value in frame.inputs for frame in self.plan.frames):
             return []
         if isinstance(node, ast.Assign) and self.is_tensor(node.value):
@@ -69,6 +70,18 @@ class Forward(Projection):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and self.is_effect(node.value):
             return [ast.Expr(self.tensor(node.value))]
         return []
+
+    def returned(self, node: ast.expr) -> ast.expr:
+        """The result, each tensor in the order of axes that the class promises."""
+        found = self.tensor(node)
+        if not any(self.plan.orders):
+            return found
+        if len(self.plan.orders) == 1:
+            return permuted(found, self.plan.orders[0])
+        if not isinstance(found, ast.List | ast.Tuple) or len(found.elts) != len(self.plan.orders):
+            raise NotStructured("several tensors are returned in another layout", node)
+        items = [permuted(item, order) for item, order in zip(found.elts, self.plan.orders, strict=True)]
+        return type(found)(items, ast.Load())
 
     def result(self, node: ast.stmt) -> ast.expr | None:
         """What the function gives, in the statement that makes it known."""
@@ -227,7 +240,14 @@ class Forward(Projection):
     def applied(self, node: ast.AST) -> ast.expr:
         """What a place does."""
         template = self.plan.templates[node]
-        made: dict[int, ast.expr] = {}
+        made: dict[Any, ast.expr] = {}
+        for moved, count in Counter(found for step in template.steps for found in moved_in(step.args)).items():
+            if count > 1:
+                name = self.names.claim("y")
+                self.before.append(
+                    ast.Assign([ast.Name(name, ast.Store())], self.argument(node, moved, made), lineno=0)
+                )
+                made[moved] = ast.Name(name, ast.Load())
         uses = [found.step for step in template.steps for found in made_in((step.args, step.kwargs))]
         uses += [found.step for found in made_in(template.output)]
         for number, step in enumerate(template.steps):
@@ -239,7 +259,7 @@ class Forward(Projection):
             made[number] = written
         return self.argument(node, template.output, made)
 
-    def step(self, node: ast.AST, step: Step, made: dict[int, ast.expr]) -> ast.expr:
+    def step(self, node: ast.AST, step: Step, made: dict[Any, ast.expr]) -> ast.expr:
         """One operation."""
         args = [self.argument(node, arg, made) for arg in step.args]
         keywords = [ast.keyword(key, self.argument(node, arg, made)) for key, arg in step.kwargs]
@@ -267,15 +287,14 @@ class Forward(Projection):
             raise NotStructured("a layer of a loop is called outside of it", key[0])
         return parsed(f"self.{self.plan.names[key]}")
 
-    def argument(self, node: ast.AST, arg: Any, made: dict[int, ast.expr]) -> ast.expr:
+    def argument(self, node: ast.AST, arg: Any, made: dict[Any, ast.expr]) -> ast.expr:
         """An argument of an operation."""
         if isinstance(arg, In):
             return self.operand(self.plan.operands[node][arg.operand], arg.path)
         if isinstance(arg, Made):
             return indexed(made[arg.step], arg.path)
         if isinstance(arg, Moved):
-            order: list[ast.expr] = [ast.Constant(axis) for axis in arg.order]
-            return ast.Call(ast.Attribute(self.argument(node, arg.value, made), "permute", ast.Load()), order, [])
+            return made[arg] if arg in made else permuted(self.argument(node, arg.value, made), arg.order)
         if isinstance(arg, Of):
             subject = self.argument(node, arg.value, made)
             if arg.axis is None:
@@ -317,6 +336,12 @@ class Forward(Projection):
         return indexed(ast.Attribute(self.tensor(subject), "shape", ast.Load()), (self.plan.axis_of(subject, axis),))
 
 
+def permuted(node: ast.expr, order: tuple[int, ...]) -> ast.expr:
+    """`node.permute(0, 2, 1)`."""
+    axes: list[ast.expr] = [ast.Constant(axis) for axis in order]
+    return ast.Call(ast.Attribute(node, "permute", ast.Load()), axes, []) if axes else node
+
+
 def indexed(node: ast.expr, path: tuple[Any, ...]) -> ast.expr:
     """`node[a][b]`."""
     for step in path:
@@ -333,6 +358,11 @@ def made_in(structure: Any) -> list[Made]:
     if isinstance(structure, Group):
         return made_in(structure.items)
     return [found for item in structure for found in made_in(item)] if isinstance(structure, tuple) else []
+
+
+def moved_in(args: tuple[Any, ...]) -> list[Moved]:
+    """The operands that are permuted, once for each use."""
+    return [arg for arg in args if isinstance(arg, Moved) and isinstance(arg.value, In)]
 
 
 def operator(sign: str, left: ast.expr, right: ast.expr) -> ast.expr:

@@ -1,4 +1,4 @@
-"""Removes what nothing reads from a constructor."""
+"""Removes what nothing reads from statements."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ def loop(node: ast.For, needed: set[str]) -> tuple[ast.stmt | None, set[str]]:
 
 def located(made: ast.stmt, node: ast.stmt) -> ast.stmt:
     """The new statement at the place of the old one."""
+    ast.copy_location(made, node)
     made.origins = getattr(node, "origins", [])  # type: ignore[attr-defined]
     return made
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from k2t.program import Block, Module, Parameter, Value, Variable, leaves, values
+from k2t.program import Block, Module, Op, Parameter, Value, Variable, leaves, values
 from k2t.structured.frames import NotStructured
 
 Owner = Module | Parameter
+# Functions for any number of channels, and what they are where that is known.
+SAME = {"depth_to_space": "F.pixel_shuffle", "space_to_depth": "F.pixel_unshuffle"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ def traced(block: Block, inputs: Sequence[Node]) -> tuple[Node, ...]:
         found = [leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Parameter)]
         parameters |= {leaf: Node(Maker("parameter", owner=leaf)) for leaf in found if leaf not in parameters}
         operands = tuple(known[value] for value in values((op.args, op.kwargs))) + tuple(parameters[p] for p in found)
-        if op.target == "F.pad":  # where sizes are not known, the module behind it pads
+        if passes(op):
             made = operands
         elif isinstance(op.target, Module) and isinstance(op.target.call, Block):
             made = traced(op.target.call, operands)
@@ -55,6 +57,11 @@ def traced(block: Block, inputs: Sequence[Node]) -> tuple[Node, ...]:
             made = tuple(Node(maker, index) for index, _ in enumerate(values(op.outputs)))
         known |= zip(values(op.outputs), made, strict=True)
     return tuple(known[value] for value in values(block.outputs))
+
+
+def passes(op: Op) -> bool:
+    """Whether only one of the programs may have it: padding that the module behind it may do, dropout of nothing."""
+    return op.target == "F.pad" or (isinstance(op.target, Module) and str(op.target.call).startswith("nn.Dropout"))
 
 
 def adopt(written: Sequence[Node], evaluated: Sequence[Node]) -> None:
@@ -99,7 +106,11 @@ def walked(written: Sequence[Node], evaluated: Sequence[Node]) -> Iterator[tuple
 
 def signature(maker: Maker) -> tuple[object, ...]:
     """What is compared of one step; the options of modules may be spelled as expressions, and are not."""
-    return maker.target, len(maker.operands), [variable.shape for variable in variables(maker.owner)]
+    return (
+        SAME.get(maker.target, maker.target),
+        len(maker.operands),
+        [variable.shape for variable in variables(maker.owner)],
+    )
 
 
 def variables(owner: Owner | None) -> list[Variable]:

@@ -22,6 +22,7 @@ from k2t.structured.templates import (
     Step,
     Template,
     Text,
+    is_moved,
     paths,
     unified,
     whole,
@@ -95,6 +96,7 @@ class Plan:
         taken: the outcomes of each condition.
         arguments: of the constructor, once it is written: name -> text.
         constants: the numbers and tables of the file that its classes may name.
+        orders: the order of axes in which each tensor is returned; empty for one that is returned as it is.
         out_channels: whether the class tells the channels of its output.
     """
 
@@ -116,6 +118,7 @@ class Plan:
         self.out_channels = out_channels
         self.class_name = ""
         self.callees: dict[ast.FunctionDef, Plan] = {}
+        self.orders: tuple[tuple[int, ...], ...] = ()
         self.local = {item.arg for item in arguments(self.node)} | {
             item.id for item in ast.walk(self.node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
         }
@@ -141,6 +144,10 @@ class Plan:
         for node, pairs in found.items():
             self.templates[node] = unified(node, [template for _, template in pairs])
             self.describe(node, [event for event, _ in pairs])
+        orders = {output_orders(frame) for frame in self.frames}
+        if len(orders) > 1:
+            raise NotStructured("returns tensors in different layouts from call to call")
+        self.orders = orders.pop()
         self.shorten()
         self.name()
 
@@ -329,6 +336,15 @@ class Plan:
         module, owner = self.modules[key], self.owner[key]
         sizes = [name for name in names_in((module.args, module.kwargs)) if PLACE.fullmatch(name)]
         return key[0] if all(self.sizes[owner].get(name) for name in sizes) else owner
+
+
+def output_orders(frame: Frame) -> tuple[tuple[int, ...], ...]:
+    """How each tensor that an execution returns is permuted at its end."""
+    if frame.block is None:
+        return ()
+    moved = {op.outputs: op.args[1:] for op in frame.block.ops if is_moved(op)}
+    pairs = zip(values(frame.output), values(frame.block.outputs), strict=True)
+    return tuple(moved.get(returned, ()) if returned is not made else () for made, returned in pairs)
 
 
 class Parameter:
