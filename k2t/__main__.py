@@ -9,22 +9,25 @@ from collections.abc import Callable
 from types import FrameType
 
 from k2t import cli
+from k2t.parent import Parent
 
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
-def main(run: Callable[[], int] = cli.main) -> int:
+def main(run: Callable[..., int] = cli.main) -> int:
     """Run the command line; on Linux in a child process, since a damaged file can crash the HDF5 library."""
-    child = os.fork() if sys.platform == "linux" else 0
-    if not child:
-        if sys.platform == "linux":
-            end_with_parent()
-            code = run()
-            for stream in (sys.stdout, sys.stderr):
-                stream.flush()
-            os._exit(code)  # to take the interpreter apart takes a tenth of the time
+    if sys.platform != "linux":
         return run()
+    parent = Parent()
+    child = os.fork()
+    parent.begin(is_child=not child)
+    if not child:
+        end_with_parent()
+        code = run(submit=parent.submit)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)  # to take the interpreter apart takes a tenth of the time
 
     def forward(received: int, frame: FrameType | None) -> None:
         if received != signal.SIGINT:  # that goes to both already
@@ -32,6 +35,7 @@ def main(run: Callable[[], int] = cli.main) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, forward)
+    parent.serve()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if -code in CRASHES:
         name = signal.Signals(-code).name

@@ -33,6 +33,10 @@ class StoredArray:
     dtype: np.dtype[Any]
     load: Callable[[], Array] = field(repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets: all but how it is read."""
+        return vars(self) | {"load": None}
+
 
 @dataclass(frozen=True)
 class Weights:

@@ -6,27 +6,30 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k2t import __version__ as VERSION
-from k2t.emit.draft import Background, Draft
+from k2t.emit.draft import Draft
+from k2t.emit.header import Header, with_header
+from k2t.emit.model import ModelCode, places_room, write_code
 from k2t.emit.weights import Entry, entries, header
 from k2t.errors import K2TError
 from k2t.graph import Shape, Source
 from k2t.lower import lower
-from k2t.program import Block, Module, Value, values
+from k2t.program import Block, Value, values
 from k2t.read import read
-from k2t.recover import Recovery, as_they_are, recover
 from k2t.rules.translate import translate
 from k2t.sources import code_parts, written
 
 if TYPE_CHECKING:
-    from k2t.emit.file import Emitted
     from k2t.structured.translate import Structured
 
-SMALL = 400  # operations; recovered code of larger models is shorter
+# Begins a call, and returns a function that waits for its result.
+Submit = Callable[..., Callable[[], Any]]
+
 WIDTHS = ("bfloat16", "float16", "float32", "float64")
 
 
@@ -103,6 +106,7 @@ def convert(
     flat: bool = False,
     arguments: Mapping[str, Any] | None = None,
     input_shapes: Sequence[Shape] = (),
+    submit: Submit = partial,
 ) -> Result:
     """Convert a Keras model, saved or in memory, or Keras code.
 
@@ -119,38 +123,33 @@ def convert(
         flat: one class with every layer, instead of classes for what repeats.
         arguments: of Keras code: those of the builder, and values for names that the code takes from elsewhere.
         input_shapes: of Keras code that does not say them, batch included.
+        submit: begins a call, perhaps in another process, and returns a function that waits for its result.
 
     Raises:
         ReadError: the file cannot be read.
         UnsupportedError: it holds layers without a translation.
     """
     model = source_of(source, weights, arguments, input_shapes)
-    sha256 = Background(model.sha256)
+    sha256 = submit(model.sha256)
     usual = layout == "torch" and not (flat or fold_bn or custom or input_shapes)
-    form: Recovery | Structured
-    code, why = structure(source, model, arguments or {}, class_name) if usual else (None, "")
-    if code is not None:
-        form, main = code, code.main
-    else:
-        main = translate(model.graph, custom, model.code, has_weights=model.has_weights)
-        blocks = lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
-        form = (as_they_are if flat else recover)(blocks)
+    form, why = structure(source, model, arguments or {}, class_name) if usual else (None, "")
+    main = form.main if form else translate(model.graph, custom, model.code, has_weights=model.has_weights)
+    blocks = [] if form else lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
     tensors = list(entries(main))
     room = len(header(tensors, metadata(main, tensors))) + places_room(main) // 8 * 8
-    draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
-    from k2t.emit.file import Header, with_header  # imports LibCST, while the weights are read and written
-
-    if isinstance(form, Recovery):
-        emitted, form = shorter(blocks, form, model_dtype(model, tensors), model.has_weights)
-        tensors = list(entries(main))  # their names are known now
-        body, places = emitted.body, {"k2t.layers": json.dumps(layer_places(main, form, emitted))}
+    if form:
+        writing: Callable[[], ModelCode] = partial(structured_code, form, tensors, model.has_weights)
     else:
-        body, places = form.body(model.has_weights), {"k2t.arguments": json.dumps(form.arguments)}
-    given = options_of(class_name, layout, custom, fold_bn, flat)
-    options = command_line(given, arguments or {}, input_shapes)
-    head = Header(origin(model.path, output), sha256.result(), model.keras_version, VERSION, options, why)
+        dtype = model_dtype(model, tensors)
+        writing = submit(write_code, blocks, dtype, has_weights=model.has_weights, flat=flat)
+    draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
+    code = writing()
+    main.name = code.name
+    tensors = [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
+    options = command_line(options_of(class_name, layout, custom, fold_bn, flat), arguments or {}, input_shapes)
+    head = Header(origin(model.path, output), sha256(), model.keras_version, VERSION, options, why)
     return Result(
-        source=with_header(main.name, body, head),
+        source=with_header(main.name, code.body, head),
         class_name=main.name,
         keras_version=model.keras_version,
         backend=model.backend,
@@ -160,27 +159,11 @@ def convert(
         parameters=parameters(tensors),
         origin=model.path,
         tensors=tensors,
-        metadata=metadata(main, tensors) | places | {"k2t.source_sha256": head.sha256},
+        metadata=metadata(main, tensors) | code.metadata | {"k2t.source_sha256": head.sha256},
         room=room,
         has_weights=model.has_weights,
         draft=draft,
     )
-
-
-def shorter(blocks: list[Block], found: Recovery, dtype: str, has_weights: bool) -> tuple[Emitted, Recovery]:
-    """The code of what was recovered; that of the blocks as they are where it is no longer, as in a small model."""
-    from k2t.emit.file import write_body
-
-    recovered = write_body(found.classes, dtype, has_weights=has_weights)
-    if not found.renamed or sum(len(block.ops) for block in blocks) > SMALL:
-        return recovered, found
-    found.swap_names()
-    flat = as_they_are(blocks)
-    plain = write_body(flat.classes, dtype, has_weights=has_weights)
-    if plain.body.count("\n") <= recovered.body.count("\n"):
-        return plain, flat
-    found.swap_names()
-    return recovered, found
 
 
 def options_of(
@@ -224,6 +207,12 @@ def structure(
         return from_code(Path(code[0]), code[1], model, arguments, class_name), ""
     except NotStructured as error:
         return None, reason(error)
+
+
+def structured_code(form: Structured, tensors: list[Entry], has_weights: bool) -> ModelCode:
+    """The code of a structured translation."""
+    keys = tuple(tensor.key for tensor in tensors)
+    return ModelCode(form.body(has_weights), form.main.name, keys, {"k2t.arguments": json.dumps(form.arguments)})
 
 
 def source_of(
@@ -285,59 +274,8 @@ def relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(*places)).as_posix()
 
 
-def order_of(block: Block, value: Value) -> list[int] | None:
-    """`torch = keras.permute(order)`, None for the identity."""
-    order = block.layouts.get(value, tuple(range(value.rank)))
-    return None if order == tuple(range(value.rank)) else list(order)
-
-
 def tensor(block: Block, name: str, value: Value) -> Tensor:
     """A tensor at the border."""
-    order = order_of(block, value)
+    order = block.order(value)
     torch_shape = [value.shape[axis] for axis in order or range(value.rank)]
     return Tensor(name, list(value.shape), torch_shape, order, value.dtype)
-
-
-def layer_places(block: Block, recovery: Recovery, emitted: Emitted, prefix: str = "") -> list[dict[str, Any]]:
-    """Where verification finds the output of each Keras call."""
-    found = []
-    results = layer_results(block)
-    for seat in recovery.seats[block]:
-        path = f"{prefix}{seat.path}." if seat.path else prefix
-        for place in emitted.places[seat.block.name]:
-            value = seat.value(place.value)
-            if value is None or value not in results:
-                continue
-            found.append(
-                {
-                    "layer": value.layer,
-                    "owner": prefix.rstrip("."),
-                    "module": f"{path}{place.module}".rstrip("."),
-                    "statement": place.statement,
-                    "variable": place.variable,
-                    "permute": order_of(block, value),
-                }
-            )
-    for module in block.modules():
-        if isinstance(module.call, Block):
-            found += layer_places(module.call, recovery, emitted, f"{prefix}{module.name}.")
-    return found
-
-
-def layer_results(block: Block) -> set[Value]:
-    """The values that are outputs of Keras calls: what the last operation of each makes, masks apart."""
-    masks = {value.mask for op in block.ops for value in values(op.outputs)}
-    final = {op.layer: op for op in block.ops if masks.isdisjoint(values(op.outputs))}
-    return {value for op in final.values() for value in values(op.outputs)}
-
-
-def places_room(block: Block, prefix: int = 0) -> int:
-    """Bytes of metadata to leave for `layer_places` and the origin, before these are known; seldom too few."""
-    room = 512
-    for op in block.ops:
-        name = len(op.target.name) if isinstance(op.target, Module) else 0
-        room += sum(160 + prefix + name + 2 * len(value.layer) for value in values(op.outputs))
-    for module in block.modules():
-        if isinstance(module.call, Block):
-            room += places_room(module.call, prefix + len(module.name) + 1)
-    return room

@@ -165,6 +165,11 @@ class Variable:
     fans: tuple[int, int] = (1, 1)
 
     @property
+    def stored_dtype(self) -> str:
+        """The dtype of its values in the file."""
+        return str(self.array.dtype) if self.array else self.dtype
+
+    @property
     def keras_name(self) -> str:
         """For people: `conv1/kernel`."""
         return "/".join((*self.owner, self.name))
@@ -181,6 +186,8 @@ class Weight:
         buffer: True for what torch keeps as a buffer.
         trainable: whether the parameter requires a gradient.
         dtype: of the file's tensor, where it is not that of the variables.
+        start: after `lower`: what draws its values as Keras does, as statements with `{}` for the tensor; None where
+            that is not known.
     """
 
     variables: tuple[Variable, ...]
@@ -188,6 +195,16 @@ class Weight:
     buffer: bool = False
     trainable: bool = True
     dtype: str = ""
+    start: tuple[str, ...] | None = None
+
+    @property
+    def stored_dtype(self) -> str:
+        """The dtype of the file's tensor."""
+        return self.dtype or self.variables[0].stored_dtype
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets: all but how the values are made."""
+        return vars(self) | {"transform": None}
 
 
 @dataclass(eq=False)
@@ -331,6 +348,11 @@ class Block:
         """The operations, those under a condition included."""
         for op in self.ops:
             yield from op.target.ops if isinstance(op.target, Branch) else (op,)
+
+    def order(self, value: Value) -> list[int] | None:
+        """How a value lies: `torch = keras.permute(order)`, None where both agree."""
+        order = self.layouts.get(value, tuple(range(value.rank)))
+        return None if order == tuple(range(value.rank)) else list(order)
 
     def modules(self) -> Iterator[Module]:
         """Each module once, in the order of first use."""

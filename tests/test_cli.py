@@ -306,16 +306,31 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there the command runs in a child process")
 def test_a_crash_in_a_library_is_one_message() -> None:
-    crash = "import os, signal, sys, k2t.__main__ as m; sys.exit(m.main(lambda: os.kill(os.getpid(), signal.SIGSEGV)))"
-    done = start("-c", crash)
+    crash = "lambda submit: os.kill(os.getpid(), signal.SIGSEGV)"
+    done = start("-c", f"import os, signal, sys, k2t.__main__ as m; sys.exit(m.main({crash}))")
     assert done.returncode == 2
     assert done.stderr == "Error: a library crashed on the input (SIGSEGV); a file that does so is damaged\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there the command runs in a child process")
+@pytest.mark.parametrize(
+    ("call", "printed"),
+    [
+        ("os.getppid", "True"),  # made by the parent, whose parent is this test
+        ("math.sqrt, -1", "ValueError: math domain error"),  # made again, where its error is of use
+        ("lambda: os.getpid()", "False"),  # cannot be sent
+    ],
+)
+def test_the_process_that_waits_makes_calls(call: str, printed: str) -> None:
+    run = f"lambda submit: print(submit({call})() == {os.getpid()}) or 0"
+    done = start("-c", f"import math, os, sys, k2t.__main__ as m; sys.exit(m.main({run}))")
+    assert printed in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the command runs in a child process")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_is_left_when_the_command_is_killed(number: signal.Signals) -> None:
-    sleep = "lambda: print('started', flush=True) or time.sleep(60)"
+    sleep = "lambda submit: print('started', flush=True) or time.sleep(60)"
     command = [sys.executable, "-c", f"import time, sys, k2t.__main__ as m; sys.exit(m.main({sleep}))"]
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) as process:
         if process.stdout is None or process.stdout.readline() != b"started\n":

@@ -211,10 +211,7 @@ def test_archives_of_tf_keras_2_12_count_weighted_layers_twice(tmp_path: Path) -
 
 def test_sha256_is_of_the_files_bytes(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "m.h5", SMALL, WEIGHTS)
-    source = read(path)
-    assert source.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
-    path.unlink()
-    assert source.sha256()
+    assert read(path).sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_facts_of_origin_are_kept(tmp_path: Path) -> None:

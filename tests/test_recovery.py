@@ -14,7 +14,8 @@ import torch
 from parity import load_net
 
 import k2t
-from k2t.emit.file import Header, with_header, write_body
+from k2t.emit.file import write_body
+from k2t.emit.header import Header, with_header
 from k2t.emit.weights import entries
 from k2t.graph import StoredArray
 from k2t.lower import lower

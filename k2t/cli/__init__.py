@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +19,9 @@ from k2t.cli.layers import layers
 from k2t.cli.terminal import printable
 from k2t.cli.verify import record, verify
 from k2t.errors import K2TError
+
+if TYPE_CHECKING:
+    from k2t.pipeline import Submit
 
 __all__ = ["main"]
 
@@ -33,13 +37,17 @@ def k2t() -> None:
     """Move a Keras model to PyTorch, as source code, with proof."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns 0 (done), 1 (a check or parity failed) or 2 (bad input or a wrong call)."""
+def main(arguments: Sequence[str] | None = None, submit: Submit = partial) -> int:
+    """Run the command line; returns 0 (done), 1 (a check or parity failed) or 2 (bad input or a wrong call).
+
+    Args:
+        submit: begins a call, perhaps in another process, and returns a function that waits for its result.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code: Any = k2t.main(arguments, prog_name="k2t", standalone_mode=False)
+        code: Any = k2t.main(arguments, prog_name="k2t", standalone_mode=False, obj=submit)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from k2t.graph import Shape
-    from k2t.pipeline import Result, Tensor
+    from k2t.pipeline import Result, Submit, Tensor
     from k2t.verify import Parity
 
 SLOW_WRITE = 100_000_000  # bytes that take about a second
@@ -68,7 +68,10 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @ARGUMENTS
 @INPUT_SHAPES
-def convert(source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any) -> int:
+@click.pass_obj
+def convert(
+    submit: Submit, source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any
+) -> int:
     """Convert a Keras model to PyTorch source code.
 
     Writes a module and, beside it, its weights as safetensors. SOURCE is a .h5 or .keras file, a SavedModel folder of
@@ -79,10 +82,11 @@ def convert(source: str, output: Path | None, verify: bool | None, as_json: bool
     output = checked(output, source) if output else default_output(source)
     if verify:
         require_reference()
+    submit(prepare)
     from k2t.pipeline import convert as run
 
     try:
-        result = run(source, output=output, **options)
+        result = run(source, output=output, submit=submit, **options)
     except UnsupportedError as error:
         raise K2TError(f"{source}: {error}") from error
     weights = write(result, output)
@@ -92,6 +96,12 @@ def convert(source: str, output: Path | None, verify: bool | None, as_json: bool
     else:
         show(result, output, weights, parity)
     return 0 if parity is None or parity.ok else 1
+
+
+def prepare() -> None:
+    """Import what writes code: LibCST takes a fifth of a second."""
+    import k2t.emit.file
+    import k2t.emit.model  # noqa: F401
 
 
 def default_output(source: str) -> Path:

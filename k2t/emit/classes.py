@@ -12,7 +12,6 @@ import libcst as cst
 from k2t.emit import syntax
 from k2t.emit.forward import Forward, Line, input_arguments, type_of
 from k2t.emit.initial import constant_of
-from k2t.emit.weights import entry
 from k2t.graph import map_structure
 from k2t.program import Argument, Block, Branch, Code, Module, Op, Parameter, Value, values
 
@@ -264,7 +263,7 @@ def constant(value: Any) -> cst.BaseExpression:
 def parameter(item: Parameter) -> cst.SimpleStatementLine:
     """`self.name = nn.Parameter(…)` or a buffer."""
     sizes = [constant(size) for size in item.sizes or item.shape] or [syntax.tuple_of([])]
-    stored = entry(item.name, item.weight).dtype
+    stored = item.weight.stored_dtype
     options = {} if "float" in stored else {"dtype": syntax.dotted(f"torch.{stored}")}
     start = constant_of(item.weight)
     if start not in (None, 0, 1):

@@ -1,8 +1,7 @@
-"""The emitted file: header, imports, helpers, classes, `load`."""
+"""The emitted file below its header: imports, helpers, classes, `load`."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from k2t.emit.classes import Place, write_class
 from k2t.emit.copied import copied, library
 from k2t.emit.forward import input_arguments
 from k2t.emit.initial import init_weights
-from k2t.emit.syntax import docstring, render
 from k2t.errors import K2TError
 from k2t.lower.names import is_automatic
 from k2t.program import Block, Code, Module, Op, Value, leaves, values
@@ -32,22 +30,6 @@ def load(weights: str | Path = WEIGHTS, device: str = "cpu") -> {name}:
     load_model(model, weights)
     return model.to(device).eval()
 '''
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the first lines say of the origin.
-
-    Attributes:
-        evaluated: why code was evaluated with its arguments instead of translated function by function, or "".
-    """
-
-    source: str
-    sha256: str
-    keras_version: str
-    k2t_version: str
-    options: str
-    evaluated: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,21 +59,6 @@ def write_body(blocks: Sequence[Block], dtype: str = "float32", *, has_weights: 
     body = "\n\n\n".join(filter(None, [*helpers, classes, start, LOAD.format(name=main.name) if has_weights else ""]))
     places = {block.name: item.places for block, item in zip(blocks, written, strict=True)}
     return Emitted(format_code(f"{imports(body, helper_names)}\n\n{body}"), places)
-
-
-def with_header(name: str, body: str, header: Header) -> str:
-    """The whole file: where the class `name` comes from, then the body."""
-    version = f" (Keras {header.keras_version})" if header.keras_version else ""
-    lines = [
-        f"{name}, converted by k2t {header.k2t_version} from {header.source}{version}.",
-        "",
-        f"source sha256: {header.sha256}",
-        f"code sha256: {hashlib.sha256(body.encode()).hexdigest()}",
-        *([f"options: {header.options}"] if header.options else []),
-        *([f"evaluated with these arguments: {header.evaluated}"] if header.evaluated else []),
-        "",
-    ]
-    return render(docstring("\n".join(lines))) + f"\n{body}"
 
 
 def summary(block: Block) -> str:

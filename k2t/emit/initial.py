@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from k2t.emit.copied import bases
-from k2t.lower.initial import Statements, fill, statements
+from k2t.lower.initial import Statements, fill
 from k2t.program import Block, Code, Module, Weight
 
 # What torch starts with: nothing is written where Keras does the same.
@@ -87,7 +87,7 @@ def starts_of(block: Block) -> Iterator[Start]:
                         yield start(block.name, module.name, bool(attribute.condition), one, key, weight)
     for item in block.parameters():
         for parameter in item.instances or [item]:
-            found = statements(parameter.weight)
+            found = parameter.weight.start
             if found and not item.weight.buffer and constant_of(parameter.weight) is None:
                 yield Start(block.name, "", False, ("", False), item.name, found)
 
@@ -99,10 +99,10 @@ def start(owner: str, path: str, optional: bool, module: Module, key: str, weigh
     if inner:
         first = module.args[0]
         kind = first.text if isinstance(first, Code) else next(INSIDE[name] for name in classes if name in INSIDE)
-        return Start(owner, f"{path}.{inner}", optional, (kind, False), last, statements(weight))
+        return Start(owner, f"{path}.{inner}", optional, (kind, False), last, weight.start)
     kind = next((name for name in classes if name.startswith("nn.") and name not in ABSTRACT), classes[0])
     grouped = module.kwargs.get("groups", 1) != 1
-    return Start(owner, path, optional, (kind, grouped), last, statements(weight))
+    return Start(owner, path, optional, (kind, grouped), last, weight.start)
 
 
 def usual_starts(starts: Iterable[Start]) -> Usual:

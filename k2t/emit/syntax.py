@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
+from k2t.emit.header import docstring_text
 from k2t.errors import K2TError
 
 PRECEDENCE: dict[type[cst.CSTNode], int] = {
@@ -174,10 +175,8 @@ def expression(value: cst.BaseExpression) -> cst.SimpleStatementLine:
 
 
 def docstring(text: str) -> cst.SimpleStatementLine:
-    """A docstring; nothing in `text` can end it early."""
-    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    safe = "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in safe)
-    return expression(cst.SimpleString(f'"""{safe}"""'))
+    """A docstring."""
+    return expression(cst.SimpleString(docstring_text(text)))
 
 
 def render(node: cst.CSTNode) -> str:

@@ -55,30 +55,28 @@ def storage(dtype: str) -> str:
     return "uint16" if dtype == "bfloat16" else dtype
 
 
-def entries(block: Block, prefix: str = "") -> Iterator[Entry]:
-    """The state dict of a block, modules inside it included."""
+def state(block: Block, prefix: str = "") -> Iterator[tuple[str, Weight]]:
+    """The state dict of a block by name, modules inside it included."""
     items: list[Module | Parameter] = [*block.modules(), *block.parameters()]
     for item in items:
         path = f"{prefix}{item.name}"
         if not isinstance(item, Module):
-            yield entry(path, item.weight)
+            yield path, item.weight
         elif isinstance(item.call, Block):
-            yield from entries(item.call, f"{path}.")
+            yield from state(item.call, f"{path}.")
         else:
             for key, weight in item.weights.items():
-                yield entry(f"{path}.{key}", weight)
+                yield f"{path}.{key}", weight
 
 
-def entry(key: str, weight: Weight) -> Entry:
-    """Shape and dtype of a tensor, without reading it."""
-    dtypes = [variable.array.dtype if variable.array else variable.dtype for variable in weight.variables]
-    blanks = [
-        np.broadcast_to(np.zeros((), storage(str(dtype))), variable.shape)
-        for dtype, variable in zip(dtypes, weight.variables, strict=True)
-    ]
-    made = weight.transform(*blanks)
-    dtype = str(dtypes[0]) if dtypes else made.dtype.name
-    return Entry(key, weight, made.shape, weight.dtype or dtype)
+def entries(block: Block) -> Iterator[Entry]:
+    """The state dict of a block with shapes and dtypes, without reading it."""
+    for key, weight in state(block):
+        blanks = [
+            np.broadcast_to(np.zeros((), storage(variable.stored_dtype)), variable.shape)
+            for variable in weight.variables
+        ]
+        yield Entry(key, weight, weight.transform(*blanks).shape, weight.stored_dtype)
 
 
 def header(tensors: Iterable[Entry], metadata: Mapping[str, str], room: int = 0) -> bytes:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from k2t.program import Initializer, Variable, Weight
+from k2t.program import Block, Initializer, Variable, Weight
 
 Statements = tuple[str, ...]
 LARGEST = 1 << 22
 # What a distribution that is cut at two standard deviations loses, as Keras counts it.
 CUT = 0.87962566103423978
+
+
+def begin(block: Block) -> None:
+    """Say of each weight of a block how training begins."""
+    for module in block.modules():
+        for inner in module.tree():
+            inner.weights = {key: replace(weight, start=statements(weight)) for key, weight in inner.weights.items()}
+    for item in block.parameters():
+        item.weight = replace(item.weight, start=statements(item.weight))
 
 
 def statements(weight: Weight) -> Statements | None:

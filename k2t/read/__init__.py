@@ -84,7 +84,7 @@ def _read(path: str, weights: str | None) -> Source:
         attach_vocabularies(model, weights or path)
         graph = with_input_shape(model.graph)
         files.pop_all()  # the arrays keep open what they need
-    return Source(path, graph, version, era.backend, functools.cache(lambda: sha256(path)), surplus)
+    return Source(path, graph, version, era.backend, functools.partial(sha256, path), surplus)
 
 
 def _read_live(found: live.Live) -> Source:

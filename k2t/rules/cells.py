@@ -75,7 +75,7 @@ class Cell:
         length = gates * self.units
         bias = b.variable(f"{self.path}/bias", (2, length) if two else (length,), cell=self.layer)
         first: Callable[..., Array] = (lambda array: self.ordered(array[0])) if two else self.ordered
-        zero = Weight((), partial(np.zeros, length, np.float32), trainable=False)
+        zero = Weight((), partial(np.zeros, length, np.float32), trainable=False, dtype="float32")
         found[f"bias_ih{suffix}"] = b.weight(bias, transform=first)
         found[f"bias_hh{suffix}"] = b.weight(bias, transform=lambda array: self.ordered(array[1])) if two else zero
         return found

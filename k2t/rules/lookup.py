@@ -107,7 +107,7 @@ def stored(tokens: list[str]) -> dict[str, Weight]:
     if any(SEPARATOR in token for token in tokens):
         raise UntranslatableError("a word of its vocabulary holds the character NUL, which separates words here")
     text = np.frombuffer(SEPARATOR.join(tokens).encode(), np.uint8)
-    return {"vocabulary": Weight((), lambda: text, buffer=True, trainable=False)}
+    return {"vocabulary": Weight((), lambda: text, buffer=True, trainable=False, dtype="uint8")}
 
 
 def hash_of(salt: Any) -> Code:

@@ -1,0 +1,44 @@
+"""The first lines of an emitted file: where it comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first lines say of the origin.
+
+    Attributes:
+        evaluated: why code was evaluated with its arguments instead of translated function by function, or "".
+    """
+
+    source: str
+    sha256: str
+    keras_version: str
+    k2t_version: str
+    options: str
+    evaluated: str = ""
+
+
+def with_header(name: str, body: str, header: Header) -> str:
+    """The whole file: where the class `name` comes from, then the body."""
+    version = f" (Keras {header.keras_version})" if header.keras_version else ""
+    lines = [
+        f"{name}, converted by k2t {header.k2t_version} from {header.source}{version}.",
+        "",
+        f"source sha256: {header.sha256}",
+        f"code sha256: {hashlib.sha256(body.encode()).hexdigest()}",
+        *([f"options: {header.options}"] if header.options else []),
+        *([f"evaluated with these arguments: {header.evaluated}"] if header.evaluated else []),
+        "",
+    ]
+    return docstring_text("\n".join(lines)) + f"\n\n{body}"
+
+
+def docstring_text(text: str) -> str:
+    """A docstring as it is written; nothing in `text` can end it early."""
+    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    safe = "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in safe)
+    return f'"""{safe}"""'
