@@ -108,6 +108,8 @@ def operation(m: Any, x: Any, tensors: list[Any]) -> Any:
 def recorded(m: Any, x: Any, tensors: list[Any]) -> Any:
     """A function of keras.ops, called as in one of its examples."""
     name, example = m.choose(*[item for item in CALLS if item[2] == len(x.shape)])[:2]
+    if name == "scatter_update":
+        raise ValueError("its examples have as many updates as places, which no batch has")
     given = list(
         {id(leaf): leaf for leaf in leaves((example.args, example.kwargs)) if isinstance(leaf, Given)}.values()
     )

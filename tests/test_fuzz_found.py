@@ -136,6 +136,14 @@ def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: N
         parity.assert_close(got, want)
 
 
+def test_normalizing_the_batch_axis_is_refused(tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    x = keras.Input((2,), batch_size=3)
+    keras.Model(x, keras.layers.BatchNormalization(axis=0)(x)).save(tmp_path / "model.h5")
+    with pytest.raises(k2t.UnsupportedError, match="axis=0"):
+        k2t.convert(tmp_path / "model.h5")
+
+
 @pytest.mark.parametrize("kind", ["Rescaling", "Normalization", "Identity"])
 def test_layers_that_hand_no_mask_on_in_keras_2(kind: str, tmp_path: Path) -> None:
     keras = pytest.importorskip("tf_keras")

@@ -61,6 +61,8 @@ def batch_normalization(
 ) -> Value:
     """nn.BatchNormNd; Keras's momentum is the weight of the old value, PyTorch's that of the new."""
     axis = single_axis(axis, x.rank)
+    if axis == 0:
+        raise UntranslatableError("axis=0 normalizes each sample of the batch on its own")
     features = size(x, axis)
     weights: dict[str, Weight | None] = {}
     if scale:

@@ -28,7 +28,7 @@ from k2t.verify.reference import KerasReference
 # Attributes of layers and modules that make training random.
 NOISE = ("rate", "p", "stddev", "dropout", "recurrent_dropout")
 # Gradients that are zero but for rounding, such as of a bias before BatchNormalization, are compared on this part of
-# the largest gradient.
+# the largest gradient, that of the outputs included.
 SMALL = 1e-6
 
 
@@ -105,7 +105,7 @@ def compare_training(
     states = _torch_step(candidate, [spec.name for spec in specs], arrays, list(directions.values()))
     actual = _by_layer(candidate, states, list(expected))
     trained = [state.gradients for made in expected.values() for state in made if state.gradients is not None]
-    largest = max((float(np.abs(gradients).max(initial=0.0)) for gradients in trained), default=0.0)
+    largest = max(float(np.abs(gradients).max(initial=0.0)) for gradients in (*trained, *directions.values()))
     return Training(tuple(_row(name, actual.get(name, []), expected[name], largest) for name in expected))
 
 
