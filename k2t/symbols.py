@@ -140,10 +140,33 @@ def symbol(value: Any, code: str, deps: Iterable[Any] = ()) -> Any:
     return made
 
 
+class Simpler(ast.NodeTransformer):
+    """Leaves out what changes nothing: `(1, 2)[0]`, `x // 1`, `-(-x)`."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """An item of a literal."""
+        self.generic_visit(node)
+        index = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        return node.value.elts[index] if isinstance(node.value, ast.Tuple) and isinstance(index, int) else node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """A division by 1, a product with 1."""
+        self.generic_visit(node)
+        one = isinstance(node.right, ast.Constant) and node.right.value == 1
+        return node.left if one and isinstance(node.op, ast.FloorDiv | ast.Mult) else node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        """Two minus signs."""
+        self.generic_visit(node)
+        inner = node.operand
+        twice = isinstance(inner, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(inner.op, ast.USub)
+        return inner.operand if twice else node  # type: ignore[attr-defined]
+
+
 @lru_cache(maxsize=1 << 14)
 def normal(code: str) -> tuple[str, bool]:
-    """An expression without redundant parentheses, and whether it names anything."""
-    tree = ast.parse(code, mode="eval")
+    """An expression without redundant parentheses and operations, and whether it names anything."""
+    tree = Simpler().visit(ast.parse(code, mode="eval"))
     return ast.unparse(tree), any(isinstance(node, ast.Name) for node in ast.walk(tree))
 
 

@@ -12,7 +12,7 @@ from k2t.structured.plan import PLACE
 from k2t.structured.projection import Projection, argument_code, parsed, statement
 from k2t.structured.sizes import OPAQUE
 from k2t.structured.templates import Key
-from k2t.symbols import code_of
+from k2t.symbols import code_of, normal
 
 # Stands behind the name of a tensor for the number of its channels.
 SHADOW = "__channels"
@@ -181,7 +181,7 @@ class Constructor(Projection):
         written = PLACE.sub(size, code)
         if OPAQUE in written:
             raise NotStructured("depends on the size of an image that varies", node)
-        return ast.unparse(parsed(written))
+        return normal(written)[0]
 
     def channels(self, node: ast.expr, path: tuple[Any, ...] = ()) -> str:
         """The number of channels of a tensor, or a collection of them."""

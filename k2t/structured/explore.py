@@ -54,9 +54,11 @@ def candidates(frame: Frame, node: ast.If) -> Iterator[tuple[str, Any]]:
             yield from ((name, item) for item in [*literals, True] if item != value)
 
 
-def further(recorder: Recorder, main: Frame) -> Iterator[list[Frame]]:
+def further(recorder: Recorder, main: Frame) -> Iterator[tuple[str, list[Frame]]]:
     """Executions of the main function with each number among its arguments a little larger, callees first."""
     for name, value in main.arguments.items():
+        if name in recorder.learned.fixed:
+            continue
         larger = longer(value) if isinstance(value, tuple | list) and not is_shape(main, value) else value
         larger = value + 1 if isinstance(value, int) and not isinstance(value, bool) else larger
         if larger == value or len(main.events) > MAX_EVENTS:
@@ -67,7 +69,7 @@ def further(recorder: Recorder, main: Frame) -> Iterator[list[Frame]]:
         except FAILURES:
             del recorder.frames[known:]
             continue
-        yield recorder.frames[known:]
+        yield name, recorder.frames[known:]
         del recorder.frames[known:]
 
 

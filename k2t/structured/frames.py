@@ -145,6 +145,7 @@ class Frame:
         node: its definition.
         arguments: what it was called with, by name, defaults included; `given` names those that the call spells.
         tensors: the arguments that are tensors, or collections of them.
+        fixed: the arguments that are to be numbers.
         versions: how often each variable was assigned.
         taken: the outcomes of each condition.
         seen: what each expression gave at last.
@@ -156,6 +157,7 @@ class Frame:
     arguments: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     tensors: dict[str, Any] = field(default_factory=dict)
+    fixed: set[str] = field(default_factory=set)
     parent: Frame | None = None
     function: Any = None
     events: list[Event] = field(default_factory=list)

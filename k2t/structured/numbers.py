@@ -62,7 +62,8 @@ class Numbers(Interpreter):
         if not isinstance(node, ast.Subscript | ast.IfExp | ast.Call | ast.BoolOp):
             return value
         names = [item.id for item in ast.walk(node) if isinstance(item, ast.Name)]
-        own = [name for name in names if name in self.local and not any(values(self.local[name]))]
+        local = [name for name in names if name in self.local and not self.is_fixed(name)]
+        own = [name for name in local if not any(values(self.local[name]))]
         own += [name for name in names if name in self.constants and name not in self.local and name not in self.around]
         functions = [name for name in names if name in NUMERIC and name not in self.names]
         if len(own) + len(functions) < len(names) or not own:
@@ -79,13 +80,17 @@ class Numbers(Interpreter):
         """The names of functions around the current one."""
         return {name for names in self.names.maps[1:-1] for name in names}
 
+    def is_fixed(self, name: str) -> bool:
+        """Whether it is an argument that is to be a number."""
+        return self.frame is not None and name in self.frame.fixed
+
     def dependency(self, name: str) -> Any:
         """A variable as it is now."""
         return (name, self.frame.versions[name]) if self.frame is not None else (name, 0)
 
     def named(self, name: str, value: Any) -> Any:
         """The value of a variable of the function: a number, or a tuple of these, by the variable's name."""
-        own = name in self.local
+        own = name in self.local and not self.is_fixed(name)
         if isinstance(value, bool) or not (own or (name in self.constants and name not in self.around)):
             return value
         deps = [self.dependency(name)] if own else []

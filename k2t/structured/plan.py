@@ -13,6 +13,7 @@ from typing import Any
 from k2t.lower.names import RESERVED, Namespace, identifier, snake_case
 from k2t.program import Block, Op, Value, values
 from k2t.structured.frames import Event, Frame, NotStructured, arguments
+from k2t.structured.learned import Again
 from k2t.structured.templates import (
     Group,
     Key,
@@ -61,25 +62,6 @@ WORDS = {
         for same in ("", "Same")
     },
 }
-
-
-class Again(Exception):  # noqa: N818 - not an error: the way to another attempt
-    """Something was learned that the translation must know from its start.
-
-    Attributes:
-        out_channels: a function whose class must tell the channels of its output, or "".
-        varying: a function that sees tensors of several sizes, or "".
-        specialized: a function that is called in ways that differ too much for one class, or "".
-        events: the size of the attempt.
-    """
-
-    events = 0
-
-    def __init__(self, out_channels: str = "", varying: str = "", specialized: str = "") -> None:
-        super().__init__()
-        self.out_channels = out_channels
-        self.varying = varying
-        self.specialized = specialized
 
 
 class Plan:
@@ -165,6 +147,11 @@ class Plan:
             for path, leaf in paths(value):
                 places.setdefault(leaf, (index, path))
         self.leaves[node] = list(places.values())
+        if len(events) == 1 and first.loops:  # of one round, nobody knows whether the next one finds the same sizes
+            changing = set().union(*(assigned(loop) for loop, _ in first.loops))
+            for index, (operand, _) in enumerate(self.leaves[node]):
+                if isinstance(syntax := first.operands[operand][0], ast.Name) and syntax.id in changing:
+                    self.sizes[node][f"_in{index}_"] = None
 
     def add(self, event: Event, made: ModuleTemplate) -> None:
         """One module of one execution."""

@@ -19,6 +19,7 @@ from k2t.rules.parts import Parts
 from k2t.rules.tracing.names import Bound, Closure, Library, Returned, Scope
 from k2t.structured.frames import Caller, Event, Frame, LayerObject, ModelObject, NotStructured, arguments
 from k2t.structured.layers import FUNCTIONAL, Constructors, kind_of
+from k2t.structured.learned import Learned
 from k2t.structured.makers import Made, Makers
 from k2t.structured.numbers import Numbers
 from k2t.structured.sizes import OPAQUE, inner_name, is_number, names_of_sizes, opened, size_name
@@ -36,8 +37,7 @@ class Recorder(Numbers):
 
     Attributes:
         frames: of functions that work on tensors, callees before their callers.
-        varying: functions whose tensors have several sizes.
-        specialized: functions with a class for each combination of words and switches among their arguments.
+        learned: what earlier attempts have found out.
     """
 
     def __init__(
@@ -45,14 +45,12 @@ class Recorder(Numbers):
         names: Scope,
         era: Era,
         constants: frozenset[str],
-        varying: frozenset[str],
-        specialized: frozenset[str],
+        learned: Learned,
     ) -> None:
         super().__init__(names, constants)
+        self.learned = learned
         self.layers = Constructors(era)
         self.frames: list[Frame] = []
-        self.varying = varying
-        self.specialized = specialized
         self.makers = Makers()
         self.variants: dict[Any, ast.FunctionDef] = {}
         self.places: dict[ast.AST, int] = {}
@@ -155,7 +153,7 @@ class Recorder(Numbers):
         self.event = Event(node, label, operands, frame.loops)
         tensors = list(dict.fromkeys(values([value for _, value in operands])))
         shapes = [tensor.shape for tensor in tensors]
-        hide = frame.name in self.varying
+        hide = frame.name in self.learned.varying
         for index, shape in enumerate(shapes):
             named = names_of_sizes(index, shape, hide)
             self.event.sizes |= {name: self.valid(shape[axis]) for axis, name in named.items()}
@@ -346,7 +344,7 @@ class Recorder(Numbers):
 
     def variant(self, node: ast.FunctionDef, bound: dict[str, Any]) -> ast.FunctionDef:
         """The function, or where it differs too much from call to call, the one for this kind of call."""
-        if node.name not in self.specialized:
+        if node.name not in self.learned.specialized:
             return node
         kinds = str | bool | None | LayerObject
         values = [value for name, value in bound.items() if isinstance(value, kinds) and name != "name"]
@@ -377,6 +375,8 @@ class Recorder(Numbers):
         if any(values(value)):
             frame.tensors[name] = map_structure(lambda leaf: unsized(leaf, name), value)
             return frame.tensors[name]
+        if frame.parent is None and name in self.learned.fixed:
+            frame.fixed.add(name)
         return number(value)
 
     def finish(self, frame: Frame) -> None:

@@ -28,29 +28,13 @@ from k2t.structured.explore import FAILURES, explore, further
 from k2t.structured.file import file_text
 from k2t.structured.frames import Frame, NotStructured
 from k2t.structured.gate import same
+from k2t.structured.learned import Again, Learned
 from k2t.structured.pairs import Node, ends
-from k2t.structured.plan import Again, Plan
+from k2t.structured.plan import Plan
 from k2t.structured.recorder import Recorder
 
 # How much is followed before another attempt is not worth its time, in calls of layers.
 MAX_EVENTS = 3000
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What earlier attempts have found out of the functions; each attribute as in `Again`."""
-
-    out_channels: frozenset[str] = frozenset()
-    varying: frozenset[str] = frozenset()
-    specialized: frozenset[str] = frozenset()
-
-    def more(self, again: Again) -> Learned:
-        """With what one more attempt has found out."""
-        return Learned(
-            self.out_channels | {again.out_channels} - {""},
-            self.varying | {again.varying} - {""},
-            self.specialized | {again.specialized} - {""},
-        )
 
 
 @dataclass(frozen=True)
@@ -119,7 +103,9 @@ def attempt(
     script.era = era_of_code(script.main.tree)
     fixed = constants(script.main.tree)
     names = frozenset(fixed)
-    recorder = Recorder(Scope(script.main), script.era, names, learned.varying, learned.specialized)
+    recorder = Recorder(Scope(script.main), script.era, names, learned)
+    for constant, node in fixed.items():  # as they are before any code changes them
+        script.main[constant] = recorder.evaluate(node.value)
     function = builder(script, entry, list(fixed.values()))
     given = taken(function, arguments, inputs)
     main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
@@ -205,6 +191,7 @@ def checked(
     """Compare the classes with every execution of the main function, and with further ones.
 
     Raises:
+        Again: they compute something else for another value of an argument, which is to be a number.
         NotStructured: they compute something else.
     """
 
@@ -217,11 +204,13 @@ def checked(
     for frame in plan.frames:
         if not agrees(frame, True):
             raise NotStructured("the written classes compute something else")
-    for frames in further(recorder, main):
+    if recorder.learned.fixed & {item.shape or item.name for item in plan.parameters}:
+        raise NotStructured("the written classes compute something else for other arguments")
+    for name, frames in further(recorder, main):
         for inner in frames:
             lowered(inner, first)
         if not agrees(frames[-1], False):
-            raise NotStructured("the written classes compute something else for other arguments")
+            raise Again(fixed=name)
 
 
 def reads_first(frame: Frame, rank: int) -> bool:
