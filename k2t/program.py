@@ -372,16 +372,19 @@ class Block:
                     yield leaf
 
 
+NESTED = (list, tuple, dict)
+
+
 def leaves(structure: Any) -> Iterator[Any]:
     """Everything inside nested lists, tuples and dicts, in order."""
-    if isinstance(structure, list | tuple):
-        for item in structure:
-            yield from leaves(item)
-    elif isinstance(structure, dict):
-        for item in structure.values():
-            yield from leaves(item)
-    else:
+    if not isinstance(structure, NESTED):
         yield structure
+        return
+    for item in structure.values() if isinstance(structure, dict) else structure:
+        if isinstance(item, NESTED):
+            yield from leaves(item)
+        else:
+            yield item
 
 
 def values(structure: Any) -> Iterator[Value]:

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "code": DATA | {"sources", "read", "rules"},
     "structured": DATA | {"symbols", "read.eras", "rules", "code", "lower", "emit"},
     "pipeline": DATA | {"sources", "__version__", "read", "rules", "code", "lower", "emit", "structured"},
-    "cli": DATA | {"sources", "__version__", "check", "emit", "pipeline", "read", "rules", "verify"},
+    "cli": DATA | {"sources", "__version__", "check", "emit", "pipeline", "read", "recover", "rules", "verify"},
     "parent": set(),
     "__main__": {"cli", "parent"},
     "__init__": {"errors", "pipeline", "rules", "verify"},

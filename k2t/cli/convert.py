@@ -70,7 +70,7 @@ def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
 @INPUT_SHAPES
 @click.pass_obj
 def convert(
-    submit: Submit, source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any
+    submit: Submit, /, source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any
 ) -> int:
     """Convert a Keras model to PyTorch source code.
 
@@ -101,7 +101,8 @@ def convert(
 def prepare() -> None:
     """Import what writes code: LibCST takes a fifth of a second."""
     import k2t.emit.file
-    import k2t.emit.model  # noqa: F401
+    import k2t.emit.model
+    import k2t.recover  # noqa: F401
 
 
 def default_output(source: str) -> Path:

@@ -83,13 +83,13 @@ class Draft:
         code, weights = Path(self._folder.name) / "code", self.path.with_suffix(".safetensors")
         with self._folder:
             code.write_text(source, "utf-8")
+            head = header(tensors, metadata, self.room)
             reported = 0
             while not self._writing.wait(TICK):
                 advance(self.written - reported)
                 reported = self.written
             self._writing.result()
             advance(self.written - reported)
-            head = header(tensors, metadata, self.room)
             if len(head) > self.room:
                 self.room = len(head)
                 self._write()

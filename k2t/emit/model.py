@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from k2t.emit.weights import state
 from k2t.program import Block, Module, Value, values
-from k2t.recover import Recovery, as_they_are, recover
 
 if TYPE_CHECKING:
     from k2t.emit.file import Emitted
+    from k2t.recover import Recovery
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ def write_code(blocks: list[Block], dtype: str, *, has_weights: bool, flat: bool
         blocks: the main one last.
         flat: one class for each block, instead of classes for what repeats.
     """
+    from k2t.recover import as_they_are, recover
+
     main = blocks[-1]
     form = as_they_are(blocks) if flat else recover(blocks)
     emitted, form = shorter(blocks, form, dtype, has_weights)
@@ -49,6 +51,7 @@ def write_code(blocks: list[Block], dtype: str, *, has_weights: bool, flat: bool
 def shorter(blocks: list[Block], found: Recovery, dtype: str, has_weights: bool) -> tuple[Emitted, Recovery]:
     """The code of what was recovered; that of the blocks as they are where it is no longer, as in a small model."""
     from k2t.emit.file import write_body  # imports LibCST, which takes a fifth of a second
+    from k2t.recover import as_they_are
 
     recovered = write_body(found.classes, dtype, has_weights=has_weights)
     length = recovered.body.count("\n")

@@ -7,6 +7,7 @@ Format: 8 bytes length, a JSON header, then the tensors' bytes in the order of t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ DTYPES = {
     "uint8": "U8",
     "bool": "BOOL",
 }
+# Entries along the second axis that are copied together, and at most so many times.
+PIECE, PIECES = 32, 64
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,23 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(storage(self.dtype)).itemsize
+        return math.prod(self.shape) * np.dtype(storage(self.dtype)).itemsize
 
     def load(self) -> Array:
         """The values, C-contiguous."""
         arrays = [variable.array.load() for variable in self.weight.variables if variable.array]
-        return np.ascontiguousarray(self.weight.transform(*arrays), dtype=storage(self.dtype))
+        return contiguous(self.weight.transform(*arrays), storage(self.dtype))
+
+
+def contiguous(array: Array, dtype: str) -> Array:
+    """C-contiguous; a kernel with its axes in another order is copied in pieces that stay in the processor's cache."""
+    if array.ndim < 2 or array.flags.c_contiguous:
+        return np.ascontiguousarray(array, dtype)
+    made = np.empty(array.shape, dtype)
+    step = max(PIECE, array.shape[1] // PIECES)
+    for start in range(0, array.shape[1], step):
+        made[:, start : start + step] = array[:, start : start + step]
+    return made
 
 
 def storage(dtype: str) -> str:
