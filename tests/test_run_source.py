@@ -15,7 +15,7 @@ from k2t.cli import main
 from k2t.sources import code_parts, given, written
 from k2t.verify.child import Request
 from k2t.verify.code import run_child
-from k2t.verify.script import Script, needed, nested
+from k2t.verify.script import Script, needed, nested, without_reloads
 
 BUILDER = """
     from keras import layers, Model
@@ -106,6 +106,34 @@ def test_only_the_statements_that_a_model_needs_are_run() -> None:
         "width = 4",
         "model = keras.Sequential()",
         "for _ in range(2):\n    model.add(keras.layers.Dense(width))",
+    ]
+
+
+def test_functions_of_libraries_change_nothing_but_settings() -> None:
+    code = """
+        import sys, keras
+        sys.path.append("..")
+        keras.backend.set_image_data_format("channels_last")
+        data = read("missing.csv")
+        keras.utils.plot_model(data)
+        keras.utils.get_file(data)
+        def build():
+            return keras.Sequential(sys)
+    """
+    assert [line.partition("(")[0] for line in kept(code, "build")] == [
+        "import sys, keras",
+        "sys.path.append",
+        "keras.backend.set_image_data_format",
+        "def build",
+    ]
+
+
+def test_a_model_that_is_loaded_again_is_the_one_that_was_saved() -> None:
+    code = "model = build()\nmodel.save('m')\nmodel = keras.models.load_model('m')\nother = load_model('other')"
+    assert [ast.unparse(item) for item in without_reloads(ast.parse(code).body)] == [
+        "model = build()",
+        "model.save('m')",
+        "other = load_model('other')",
     ]
 
 

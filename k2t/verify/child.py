@@ -7,6 +7,7 @@ stdout after `MARK`, with which the parent tells them from what the code prints.
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from k2t.verify.reference import KerasReference, Library, library
 from k2t.verify.script import TRAINING, Script
 
 MARK = "k2t: "
+AUGMENTATIONS = ("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast")
 MESSAGE = 600  # characters of an error that a user reads
 RECORDING = "reference.safetensors"
 
@@ -96,7 +98,9 @@ def without_training(found: Library) -> Callable[..., Any]:
         for kind in (model, found.keras.Sequential):
             if hasattr(kind, name):
                 setattr(kind, name, lambda *args, **kwargs: None)
-    found.keras.utils.get_file = lambda *args, **kwargs: ""
+    where = "data_utils" if found.legacy else "file_utils"
+    inner: Any = importlib.import_module(f"{found.keras.__name__}.src.utils.{where}")
+    found.keras.utils.get_file = inner.get_file = lambda *args, **kwargs: ""
     return load
 
 
@@ -112,6 +116,8 @@ def without_noise(found: Library) -> None:
 
     tf.random.normal = normal
     tf.random.uniform = uniform
+    for name in AUGMENTATIONS:  # those of tf-keras compute in float32, even what they do not use
+        getattr(found.keras.layers, name).call = lambda layer, inputs, training=None: inputs
     if found.legacy:
         found.keras.backend.random_normal = normal
         found.keras.backend.random_uniform = uniform

@@ -52,6 +52,8 @@ def install(keras: Any, version: str) -> None:
     for name in [name for name in sys.modules if name in ROOTS or name.startswith(tuple(f"{root}." for root in ROOTS))]:
         del sys.modules[name]
     keras.layers.Layer.name = property(lambda layer: layer._name, lambda layer, name: setattr(layer, "_name", name))
+    inner = importlib.import_module(f"{keras.__name__}.src.applications.imagenet_utils")
+    keras.applications.imagenet_utils.correct_pad = inner.correct_pad
     for name in dir(tf.compat.v1):
         if not hasattr(tf, name):
             setattr(tf, name, getattr(tf.compat.v1, name))

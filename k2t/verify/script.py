@@ -15,7 +15,7 @@ import json
 import re
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ TRAINING = {
     *("save", "save_weights", "load_weights", "to_json", "to_yaml", "export", "reset_states", "adapt"),
     *("get_weights", "set_weights", "get_layer"),
 }
+# Functions of modules that change what the modules do.
+SETTERS = ("set_", "append", "insert", "extend", "update")
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -85,14 +87,19 @@ def read(node: ast.AST) -> set[str]:
     return found
 
 
-def changed(statement: ast.stmt) -> set[str]:
-    """Names whose objects a statement changes: `model.add(…)`, `layers[0].trainable = False`, `build_on(model)`."""
+def changed(statement: ast.stmt, libraries: Collection[str] = ()) -> set[str]:
+    """Names whose objects a statement changes: `model.add(…)`, `layers[0].trainable = False`, `build_on(model)`.
+
+    Args:
+        libraries: names of modules: `keras.utils.plot_model(model)` changes none, `sys.path.append(".")` does.
+    """
     names = set()
     for node in _here(statement):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             function = node.value.func
             if isinstance(function, ast.Attribute):
-                names |= {_root(function)} if function.attr not in TRAINING else set()
+                silent = _root(function) in libraries and not function.attr.startswith(SETTERS)
+                names |= {_root(function)} if function.attr not in TRAINING and not silent else set()
             elif isinstance(function, ast.Name) and function.id not in ("print", "plot_model", "display"):
                 names |= {item.id for item in node.value.args if isinstance(item, ast.Name)}
         elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
@@ -112,6 +119,7 @@ def needed(body: list[ast.stmt], name: str, given: Mapping[str, Any]) -> list[as
     Args:
         given: names whose values are given instead.
     """
+    libraries = {name for item in body if isinstance(item, ast.Import | ast.ImportFrom) for name in bound(item)}
     places = [index for index, item in enumerate(body) if name in bound(item) | changed(item)]
     if not places:
         raise K2TError(f"there is no {name} in the code")
@@ -127,12 +135,22 @@ def needed(body: list[ast.stmt], name: str, given: Mapping[str, Any]) -> list[as
                 if bound(item) & wanted or "*" in bound(item) or getattr(item, "module", "") == "__future__":
                     kept.append(item)
                     anywhere |= read(item)
-            elif bound(item) & wanted or changed(item) & wanted:
+            elif (bound(item) | changed(item, libraries)) & wanted:
                 kept.append(item)
                 live = (live - bound(item) if isinstance(item, ast.Assign) else live) | read(item)
                 anywhere |= read(item) & _functions(body)
         if anywhere == before:
             return kept[::-1]
+
+
+def without_reloads(body: list[ast.stmt]) -> list[ast.stmt]:
+    """A module's statements but `model = load_model(…)` where the model was built before: it is the one saved."""
+    kept: list[ast.stmt] = []
+    for item in body:
+        reload = isinstance(item, ast.Assign) and ast.unparse(item.value).partition("(")[0].endswith("load_model")
+        if not (reload and any(bound(item) <= bound(other) for other in kept)):
+            kept.append(item)
+    return kept
 
 
 def unguarded(body: list[ast.stmt], name: str) -> list[ast.stmt]:
@@ -222,7 +240,7 @@ class Script:
         module.__package__ = package
         sys.modules[module.__name__] = module
         tree = ast.parse(text_of(self.path), str(self.path))
-        body = unguarded(tree.body, root)
+        body = without_reloads(unguarded(tree.body, root))
         given = nested({name: value for name, value in args.items() if name not in parameters(body, root)})
         tree.body = needed(body, root, given)
         vars(module).update(given)
