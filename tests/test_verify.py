@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +374,41 @@ def test_files_of_keras_2_mean_what_keras_2_computed(tmp_path: Path) -> None:
     wanted = np.clip(0.2 * (arrays[0].astype("float64") @ kernel + bias) + 0.5, 0, 1)
     assert difference(reference.run(arrays, "float64").outputs["0"], wanted)[0] < 1e-15
     assert reference.label.startswith("tf-keras")
+
+
+def renamed(weights: bytes, changes: dict[str, str]) -> bytes:
+    """A file of weights whose paths have other parts."""
+    buffer = io.BytesIO()
+    with h5py.File(io.BytesIO(weights)) as file, h5py.File(buffer, "w") as copy:
+        for path in [*file["layers"], "vars"]:
+            new = path if path == "vars" else f"layers/{path}"
+            for old, part in changes.items():
+                new = new.replace(old, part)
+            file.copy(path if path == "vars" else f"layers/{path}", copy, new)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"/": "\\"}, {"dense_1": "dense_2", "layers/": "_layer_checkpoint_dependencies/"}],
+    ids=["Windows", "2.12"],
+)
+def test_archives_whose_paths_have_changed_have_a_reference(
+    keras_2: Any, tmp_path: Path, changes: dict[str, str]
+) -> None:
+    layers = keras_2.layers
+    model = keras_2.Sequential([layers.Input((3,)), layers.Dense(3), layers.Dropout(0.5), layers.Dense(3)])
+    model.save(tmp_path / "new.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "new.keras") as new,
+        zipfile.ZipFile(tmp_path / "old.keras", "w") as old,
+    ):
+        for name in new.namelist():
+            data = new.read(name)
+            old.writestr(name, renamed(data, changes) if name == "model.weights.h5" else data)
+    k2t.convert(tmp_path / "old.keras").write(tmp_path / "net.py")
+    assert verify(tmp_path / "net.py", tmp_path / "new.keras", dtype="float64").ok
+    assert verify(tmp_path / "net.py", tmp_path / "old.keras", dtype="float64").ok
 
 
 def test_kernels_of_theano_are_turned_round(tmp_path: Path) -> None:

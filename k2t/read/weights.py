@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import h5py
 
@@ -92,24 +92,18 @@ def _partners(layers: Sequence[Layer], stored: dict[str, list[StoredArray]], lab
 
 def _attach_tree(model: Model, stored: Iterator[tuple[str, StoredArray]], label: str) -> tuple[str, ...]:
     """Keras 3 and `.keras`: a path for each variable, below the path of its layer."""
-    arrays: dict[str, StoredArray] = {}
-    for path, array in stored:
-        key = "/".join(_part(part) for part in path.replace("\\", "/").split("/") if part)
+    found, arrays = dict(stored), dict[str, StoredArray]()
+    for path, modern in modern_paths(found).items():
+        # tf.keras has attributes as private that are public today: `_query_dense`.
+        key = "/".join(part.lstrip("_") for part in modern.split("/"))
         if key in arrays:
             raise ReadError(f"{label}: the array {key} exists twice; the file is damaged")
         if key.split("/")[0] not in NOT_LAYERS:
-            arrays[key] = array
-    if any(key.startswith(OLD_LAYERS) for key in arrays):
-        arrays = _renumbered(arrays)
+            arrays[key] = found[path]
     trees = _trees(arrays, model)
     for layer in saved(model.layers):
         layer.weights = Weights(tree=trees.pop(layer.path, {}))
     return tuple(array.name for tree in trees.values() for array in tree.values())
-
-
-def _part(part: str) -> str:
-    """tf.keras has attributes as private that are public today: `_query_dense`."""
-    return part if part == OLD_LAYERS else part.lstrip("_")
 
 
 def _trees(arrays: dict[str, StoredArray], model: Model) -> dict[str, dict[str, StoredArray]]:
@@ -134,21 +128,28 @@ def _copied(key: str, copies: dict[str, list[str]]) -> list[str]:
     return ["/".join((copy, *rest)) for prefix, rest in cuts for copy in copies.get(prefix, ())]
 
 
-def _renumbered(arrays: dict[str, StoredArray]) -> dict[str, StoredArray]:
-    """tf.keras 2.12 to 2.14: layers under another name, and the counter also counted layers seen before."""
+def modern_paths(paths: Iterable[str]) -> dict[str, str]:
+    """The paths of an archive's arrays, each with the one that Keras gives to it today.
+
+    Until 2.15, tf.keras joined them with backslashes on Windows. From 2.12 to 2.14, it had the layers under another
+    name, and the counter also counted layers seen before.
+    """
+    plain = {path: "/".join(filter(None, path.replace("\\", "/").split("/"))) for path in paths}
     numbers: dict[tuple[str, str], set[int]] = {}
-    for key in arrays:
-        for where, name, number, _ in _old_layers(key):
+    for path in plain.values():
+        for where, name, number, _ in _old_layers(path):
             numbers.setdefault((where, name), set()).add(number)
-    ranks = {place: {number: rank for rank, number in enumerate(sorted(found))} for place, found in numbers.items()}
-    renumbered = {}
-    for key, array in arrays.items():
-        parts = key.split("/")
-        for where, name, number, index in _old_layers(key):
-            rank = ranks[where, name][number]
-            parts[index - 1 : index + 1] = ["layers", f"{name}_{rank}" if rank else name]
-        renumbered["/".join(parts)] = array
-    return renumbered
+    ranks = {(*place, number): rank for place, found in numbers.items() for rank, number in enumerate(sorted(found))}
+    return {path: _renumbered(key, ranks) for path, key in plain.items()}
+
+
+def _renumbered(path: str, ranks: dict[tuple[str, str, int], int]) -> str:
+    """A path with the names and numbers of today."""
+    parts = path.split("/")
+    for where, name, number, index in _old_layers(path):
+        rank = ranks[where, name, number]
+        parts[index - 1 : index + 1] = ["layers", f"{name}_{rank}" if rank else name]
+    return "/".join(parts)
 
 
 def _old_layers(key: str) -> list[tuple[str, str, int, int]]:

@@ -20,6 +20,7 @@ from k2t.graph import Source
 from k2t.read import read, savedmodel, weights_of
 from k2t.read.bundle import prefix_of
 from k2t.read.live import functional, is_live
+from k2t.verify import archives
 from k2t.verify import config as configs
 from k2t.verify.quirks import as_they_computed, refuse_lost
 from k2t.verify.reference import KerasReference, Library, library, named
@@ -212,7 +213,7 @@ def _load(found: Library, file: ModelFile) -> Any:
             model = keras.saving.deserialize_keras_object(file.config, safe_mode=not file.run_source)
             _load_weights(model, weights_of(file.path))
         else:
-            with named(file.path, f"model.{file.kind}") as link:
+            with archives.modern(file.path) if file.kind == "keras" else named(file.path, "model.h5") as link:
                 own = {} if found.legacy else operations(layer_names(found, file))
                 options = {"compile": False, "safe_mode": not file.run_source}
                 model = keras.saving.load_model(link, custom_objects=own, **options)
