@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from k2t.hashes import sha256
+from k2t.hashes import files, sha256
 from k2t.sources import code_parts, given
 
 MARK = b", converted by k2t "
 HEADER = re.compile(
     r"\w+, converted by k2t \S+ from (?P<source>.+?)(?: \(Keras [^)]*\))?\.\n"
     r"(?:.*\n)*?source sha256: (?P<sha256>[0-9a-f]{64})\n"
+    r"(?:weights sha256: (?P<weights>[0-9a-f]{64})\n)?"
     r"(?:.*\n)*?code sha256: (?P<code>[0-9a-f]{64})\n"
     r"(?:options: (?P<options>.*)\n)?"
 )
@@ -38,6 +39,7 @@ class Generated:
     Attributes:
         source: name of the file that it was made from.
         sha256: of that file.
+        weights: sha256 of the file of weights, "" where the source holds them.
         code: sha256 of everything behind the header, as k2t wrote it.
         options: those of the conversion, as on the command line.
         body: everything behind the header, as it is now.
@@ -45,9 +47,15 @@ class Generated:
 
     source: str
     sha256: str
+    weights: str
     code: str
     options: str
     body: str
+
+    @property
+    def origins(self) -> tuple[tuple[str, str], ...]:
+        """What the file of weights says of its origin."""
+        return ("k2t.source_sha256", self.sha256), ("k2t.weights_sha256", self.weights)
 
     @property
     def edited(self) -> bool:
@@ -81,16 +89,26 @@ def check_generated(path: Path) -> Iterator[str]:
     file, entry = code_parts(place) or (place, "")
     source = path.parent / file
     named = ":".join(filter(None, [os.path.relpath(source), entry])) if source.exists() else generated.source
+    separate = (metadata or {}).get("k2t.weights_source", "") if generated.weights else ""
     command = ["k2t", "convert", named, "-o", str(path)]
-    again = f"run `{' '.join([shlex.join(command), *generated.options.split()])}`"
+    again = f"run `{' '.join([shlex.join(command), *options_from(path.parent, generated.options, separate)])}`"
     if generated.edited:
         yield f"{path}: edited by hand since k2t wrote it; move the change to a file of your own and {again}"
     if source.exists() and file_sha256(source) != generated.sha256 and not is_current(named, generated):
         yield f"{path}: stale, {place} has changed since; {again}"
+    if separate and files(path.parent / separate) and file_sha256(path.parent / separate) != generated.weights:
+        yield f"{path}: stale, {separate} has changed since; {again}"
     if metadata is None and LOADS in generated.body:
         yield f"{path}: its weights {weights.name} are missing; add them or {again}"
-    elif metadata is not None and metadata.get("k2t.source_sha256", generated.sha256) != generated.sha256:
+    elif metadata is not None and any(metadata.get(key, sha256) != sha256 for key, sha256 in generated.origins):
         yield f"{path}: its weights {weights.name} were made from another source; {again}"
+
+
+def options_from(folder: Path, options: str, separate: str) -> list[str]:
+    """The options of a conversion, with the file of weights, which lies relative to a folder, as it is found here."""
+    weights = f"--weights {shlex.quote(Path(separate).name)}"
+    here = f"--weights {shlex.quote(os.path.relpath(folder / separate))}"
+    return (options.replace(weights, here) if separate else options).split()
 
 
 def is_current(source: str, generated: Generated) -> bool:

@@ -1,7 +1,8 @@
-"""The hash that says whether a source has changed."""
+"""The hash that says whether a source, or its file of weights, has changed."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from pathlib import Path
 
@@ -9,11 +10,17 @@ BLOCK = 1 << 23  # bytes; other threads wait for each
 
 
 def sha256(path: str | Path) -> str:
-    """Of a file's bytes; of a folder, of the bytes of all its files, in the order of their paths."""
-    path = Path(path)
+    """Of a file's bytes; of several files, of the bytes of all, in the order of their paths."""
     digest = hashlib.sha256()
-    for part in sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]:
+    for part in files(Path(path)):
         with part.open("rb") as file:
             while block := file.read(BLOCK):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def files(path: Path) -> list[Path]:
+    """A file, those of a folder, or those of a checkpoint of TensorFlow, whose names begin with the path."""
+    if path.is_dir():
+        return sorted(item for item in path.rglob("*") if item.is_file())
+    return [path] if path.is_file() else sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))

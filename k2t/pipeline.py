@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k2t import __version__ as VERSION
+from k2t import hashes
 from k2t.emit.draft import Draft
 from k2t.emit.header import Header, with_header
 from k2t.emit.model import ModelCode, places_room, write_code
@@ -57,6 +59,8 @@ class Result:
         class_name: the main class in it.
         inputs, outputs: in Keras's order.
         parameters: number of values in Keras's weights.
+        origin: the path of the source.
+        weights_origin: that of the weights, where they are in another file.
     """
 
     source: str
@@ -73,6 +77,7 @@ class Result:
     room: int = field(repr=False)
     has_weights: bool = True
     draft: Draft | None = field(default=None, repr=False)
+    weights_origin: str = ""
 
     def write(self, path: str | Path, advance: Callable[[int], object] = lambda size: None) -> Path | None:
         """Write net.py and net.safetensors beside it: both whole, or neither. Returns the path of the weights.
@@ -91,6 +96,8 @@ class Result:
             self.draft = Draft(path, self.tensors, self.room)
         draft, self.draft = self.draft, None
         metadata = self.metadata | {"k2t.source": relative(Path(self.origin), path.parent)}
+        if self.weights_origin:
+            metadata["k2t.weights_source"] = relative(Path(self.weights_origin), path.parent)
         return draft.finish(self.source, self.tensors, metadata, advance)
 
 
@@ -131,6 +138,7 @@ def convert(
     """
     model = source_of(source, weights, arguments, input_shapes)
     sha256 = submit(model.sha256)
+    weights_sha256 = submit(hashes.sha256, weights) if weights else str
     usual = layout == "torch" and not (flat or fold_bn or custom or input_shapes)
     form, why = structure(source, model, arguments or {}, class_name) if usual else (None, "")
     main = form.main if form else translate(model.graph, custom, model.code, has_weights=model.has_weights)
@@ -140,14 +148,13 @@ def convert(
     if form:
         writing: Callable[[], ModelCode] = partial(structured_code, form, tensors, model.has_weights)
     else:
-        dtype = model_dtype(model, tensors)
-        writing = submit(write_code, blocks, dtype, has_weights=model.has_weights, flat=flat)
+        writing = submit(write_code, blocks, model_dtype(model, tensors), has_weights=model.has_weights, flat=flat)
     draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
     code = writing()
     main.name = code.name
     tensors = [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
-    options = command_line(options_of(class_name, layout, custom, fold_bn, flat), arguments or {}, input_shapes)
-    head = Header(origin(model.path, output), sha256(), model.keras_version, VERSION, options, why)
+    options = command_line(options_of(weights, class_name, layout, custom, fold_bn, flat), arguments, input_shapes)
+    head = Header(origin(model.path, output), sha256(), model.keras_version, VERSION, options, why, weights_sha256())
     return Result(
         source=with_header(main.name, code.body, head),
         class_name=main.name,
@@ -159,18 +166,25 @@ def convert(
         parameters=parameters(tensors),
         origin=model.path,
         tensors=tensors,
-        metadata=metadata(main, tensors) | code.metadata | {"k2t.source_sha256": head.sha256},
+        metadata=metadata(main, tensors) | code.metadata | shas(head),
         room=room,
         has_weights=model.has_weights,
         draft=draft,
+        weights_origin=str(weights or ""),
     )
 
 
 def options_of(
-    class_name: str | None, layout: str, custom: str | Path | None, fold_bn: bool, flat: bool
+    weights: str | Path | None,
+    class_name: str | None,
+    layout: str,
+    custom: str | Path | None,
+    fold_bn: bool,
+    flat: bool,
 ) -> dict[str, str | None]:
-    """The options of a conversion that are not the usual ones."""
+    """The options of a conversion that are not the usual ones; files by name."""
     return {
+        "--weights": shlex.quote(Path(weights).name) if weights else None,
         "--class-name": class_name,
         "--layout": layout if layout != "torch" else None,
         "--custom": Path(custom).name if custom else None,
@@ -178,10 +192,12 @@ def options_of(
     }
 
 
-def command_line(options: Mapping[str, str | None], arguments: Mapping[str, Any], shapes: Sequence[Shape]) -> str:
+def command_line(
+    options: Mapping[str, str | None], arguments: Mapping[str, Any] | None, shapes: Sequence[Shape]
+) -> str:
     """The options of a conversion as a shell takes them."""
     given = [f"{key} {value}".strip() for key, value in options.items() if value is not None]
-    return " ".join([*given, *written(arguments, shapes)])
+    return " ".join([*given, *written(arguments or {}, shapes)])
 
 
 def origin(path: str, output: str | Path | None) -> str:
@@ -207,6 +223,12 @@ def structure(
         return from_code(Path(code[0]), code[1], model, arguments, class_name), ""
     except NotStructured as error:
         return None, reason(error)
+
+
+def shas(head: Header) -> dict[str, str]:
+    """What a file of weights says of its origin."""
+    found = {"k2t.source_sha256": head.sha256, "k2t.weights_sha256": head.weights_sha256}
+    return {key: sha256 for key, sha256 in found.items() if sha256}
 
 
 def structured_code(form: Structured, tensors: list[Entry], has_weights: bool) -> ModelCode:

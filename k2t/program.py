@@ -372,16 +372,13 @@ class Block:
                     yield leaf
 
 
-NESTED = (list, tuple, dict)
-
-
 def leaves(structure: Any) -> Iterator[Any]:
     """Everything inside nested lists, tuples and dicts, in order."""
-    if not isinstance(structure, NESTED):
+    if not isinstance(structure, (list, tuple, dict)):
         yield structure
         return
     for item in structure.values() if isinstance(structure, dict) else structure:
-        if isinstance(item, NESTED):
+        if isinstance(item, (list, tuple, dict)):
             yield from leaves(item)
         else:
             yield item

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "recover": DATA | {"lower.names"},
     "code": DATA | {"sources", "read", "rules"},
     "structured": DATA | {"symbols", "read.eras", "rules", "code", "lower", "emit"},
-    "pipeline": DATA | {"sources", "__version__", "read", "rules", "code", "lower", "emit", "structured"},
+    "pipeline": DATA | {"sources", "hashes", "__version__", "read", "rules", "code", "lower", "emit", "structured"},
     "cli": DATA | {"sources", "__version__", "check", "emit", "pipeline", "read", "recover", "rules", "verify"},
     "parent": set(),
     "__main__": {"cli", "parent"},

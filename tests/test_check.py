@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 
 import k2t
@@ -59,6 +61,44 @@ def test_changed_source_is_stale(project: Path, capsys: pytest.CaptureFixture[st
     assert lines == [
         "src/net.py: stale, ../models/model.h5 has changed since; run `k2t convert models/model.h5 -o src/net.py`"
     ]
+
+
+@pytest.fixture
+def with_weights(project: Path) -> Path:
+    """An architecture and its weights in two files, converted; the weights."""
+    with h5py.File(FIXTURES / "shapes_cnn.h5") as file:
+        Path("models/model.json").write_text(file.attrs["model_config"])
+        with h5py.File("models/trained once.h5", "w") as weights:
+            for name in file["model_weights"]:
+                file.copy(f"model_weights/{name}", weights)
+            for name, value in file["model_weights"].attrs.items():
+                weights.attrs[name] = value
+    k2t.convert("models/model.json", weights="models/trained once.h5").write("src/net.py")
+    return Path("models/trained once.h5")
+
+
+def test_changed_weights_of_an_architecture_are_stale(with_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(capsys) == (0, [])
+    with h5py.File(with_weights, "r+") as file:
+        file["trained"] = "more"
+    again = "k2t convert models/model.json -o src/net.py --weights 'models/trained once.h5'"
+    assert check(capsys) == (
+        1,
+        [f"src/net.py: stale, ../models/trained once.h5 has changed since; run `{again}`"],
+    )
+    assert main(["convert", *shlex.split(again)[2:], "--no-verify"]) == 0
+    capsys.readouterr()
+    assert check(capsys) == (0, [])
+
+
+def test_a_file_made_from_other_weights_is_found(with_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("src/other.py").write_bytes(Path("src/net.py").read_bytes())
+    with h5py.File(with_weights, "r+") as file:
+        file["trained"] = "more"
+    k2t.convert("models/model.json", weights=with_weights).write("src/net.py")
+    Path("src/other.py").replace("src/net.py")
+    _, lines = check(capsys)
+    assert any("its weights net.safetensors were made from another source" in line for line in lines)
 
 
 def test_edit_by_hand_is_found(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

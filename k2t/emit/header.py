@@ -11,6 +11,7 @@ class Header:
     """What the first lines say of the origin.
 
     Attributes:
+        weights_sha256: of the file of weights, where that is another than the source.
         evaluated: why code was evaluated with its arguments instead of translated function by function, or "".
     """
 
@@ -20,6 +21,7 @@ class Header:
     k2t_version: str
     options: str
     evaluated: str = ""
+    weights_sha256: str = ""
 
 
 def with_header(name: str, body: str, header: Header) -> str:
@@ -29,6 +31,7 @@ def with_header(name: str, body: str, header: Header) -> str:
         f"{name}, converted by k2t {header.k2t_version} from {header.source}{version}.",
         "",
         f"source sha256: {header.sha256}",
+        *([f"weights sha256: {header.weights_sha256}"] if header.weights_sha256 else []),
         f"code sha256: {hashlib.sha256(body.encode()).hexdigest()}",
         *([f"options: {header.options}"] if header.options else []),
         *([f"evaluated with these arguments: {header.evaluated}"] if header.evaluated else []),
