@@ -44,6 +44,19 @@ def resnet50() -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000), nn.Softmax(1))
 
 
+def vgg16() -> nn.Module:
+    """VGG16."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(count):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    layers += [nn.Flatten(), nn.Linear(7 * 7 * 512, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(4096, 1000), nn.Softmax(1))
+
+
 def unit(channels: int, filters: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
     """Convolution, normalization, ReLU6; in front of a stride Keras pads behind only."""
     pad = [nn.ZeroPad2d((0, 1, 0, 1))] if stride > 1 else []
@@ -275,6 +288,7 @@ class Transformer(nn.Module):
 BY_HAND = {
     "ResNet50": resnet50,
     "MobileNetV2": mobilenet_v2,
+    "VGG16": vgg16,
     "EfficientNetB0": efficientnet_b0,
     "DenseNet121": densenet121,
     "ConvNeXtTiny": convnext_tiny,

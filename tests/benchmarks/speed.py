@@ -31,7 +31,7 @@ from torch import Tensor, nn
 import k2t
 
 BY_HAND, KERAS, FOLDED = 1.03, 1.3, 0.85
-IMAGES = ("ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny")
+IMAGES = ("ResNet50", "MobileNetV2", "VGG16", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny")
 BATCHES = {"forward": (1, 8), "backward": (8,)}
 
 
