@@ -540,9 +540,11 @@ def test_dropout_that_works_at_inference_too_is_converted_and_cannot_be_compared
         verify(tmp_path / "net.py", path)
 
 
-def test_a_reference_in_hdf5_may_hold_operations(keras: Any, tmp_path: Path) -> None:
+def test_a_reference_in_hdf5_may_hold_operations_and_attention(keras: Any, tmp_path: Path) -> None:
     tokens = keras.Input((7,), dtype="int32")
-    y = keras.layers.LSTM(4)(keras.layers.Embedding(9, 5, mask_zero=True)(tokens))  # its mask is a call of not_equal
+    x = keras.layers.Embedding(9, 5, mask_zero=True)(tokens)  # its mask is a call of not_equal
+    x = keras.layers.Attention()([x, x])  # score_mode is "dot", which is a function of keras.layers, too
+    y = keras.layers.LSTM(4)(x)
     keras.Model(tokens, keras.ops.square(y)).save(tmp_path / "model.h5")
     k2t.convert(tmp_path / "model.h5").write(tmp_path / "net.py")
     assert k2t.verify(tmp_path / "net.py", tmp_path / "model.h5").ok

@@ -26,6 +26,8 @@ from k2t.verify.quirks import as_they_computed, refuse_lost
 from k2t.verify.reference import KerasReference, Library, library, named
 from k2t.verify.safety import refuse_code
 
+# Options that Keras 3 takes for its functions of the same name when it opens an .h5 file: `score_mode` of Attention.
+OPTIONS = {"dot": "dot"}
 CONVOLUTIONS = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"}
 
 
@@ -214,7 +216,7 @@ def _load(found: Library, file: ModelFile) -> Any:
             _load_weights(model, weights_of(file.path))
         else:
             with archives.modern(file.path) if file.kind == "keras" else named(file.path, "model.h5") as link:
-                own = {} if found.legacy else operations(layer_names(found, file))
+                own = {} if found.legacy else operations(layer_names(found, file)) | OPTIONS
                 options = {"compile": False, "safe_mode": not file.run_source}
                 model = keras.saving.load_model(link, custom_objects=own, **options)
         if file.weights is not None:
