@@ -139,7 +139,7 @@ def convert(
     model = source_of(source, weights, arguments, input_shapes)
     sha256 = submit(model.sha256)
     weights_sha256 = submit(hashes.sha256, weights) if weights else str
-    usual = layout == "torch" and not (flat or fold_bn or custom or input_shapes)
+    usual = layout == "torch" and not (flat or fold_bn or custom)
     form, why = structure(source, model, arguments or {}, class_name) if usual else (None, "")
     main = form.main if form else translate(model.graph, custom, model.code, has_weights=model.has_weights)
     blocks = [] if form else lower(main, layout=layout, name=class_name, fold_bn=fold_bn)

@@ -64,9 +64,11 @@ def test_code_computes_what_keras_computes(name: str, tmp_path: Path) -> None:
     for variable in model.weights:  # the emitted module keeps its weights in float32
         variable.assign(np.asarray(variable).astype("float32"))
     model.save_weights(tmp_path / "m.weights.h5")
-    result = k2t.convert(f"{path}:{entry}", arguments=arguments, weights=tmp_path / "m.weights.h5", flat=True)
-    result.write(tmp_path / "net.py")
-    net = load_net(tmp_path / "net.py").load().double()
-    given = inputs_for(model)
-    for got, wanted in zip(run(net, result, given), reference(model, given), strict=True):
-        assert_close(got, wanted)
+    for flat in (True, False):
+        weights = tmp_path / "m.weights.h5"
+        result = k2t.convert(f"{path}:{entry}", arguments=arguments, weights=weights, flat=flat)
+        result.write(tmp_path / "net.py")
+        net = load_net(tmp_path / "net.py").load().double()
+        given = inputs_for(model)
+        for got, wanted in zip(run(net, result, given), reference(model, given), strict=True):
+            assert_close(got, wanted)

@@ -128,9 +128,13 @@ class Constructor(Projection):
         if chosen is not None:
             return self.statements(chosen)
         body, orelse = self.statements(node.body), self.statements(node.orelse)
-        if not body and not orelse:
+        if not body and not orelse and not self.flag(node):
             return []
-        return [ast.If(self.config(node.test), body or [ast.Pass()], orelse)]
+        test = self.config(node.test)
+        if not (flag := self.flag(node)):
+            return [ast.If(test, body or [ast.Pass()], orelse)]
+        kept = statement(f"self.{flag} = {ast.unparse(test)}")
+        return [kept, ast.If(parsed(f"self.{flag}"), body, orelse)] if body else [kept]
 
     def create(self, key: Key) -> ast.stmt:
         """The construction of a module."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Collection, Sequence
 
 from k2t.structured.liveness import live
@@ -17,6 +18,46 @@ def wrapped(body: Sequence[ast.stmt], name: str, result: str, fixed: Collection[
     return ast.FunctionDef(
         name, nothing, [*kept, ast.copy_location(last, kept[-1] if kept else ast.Pass(lineno=1, col_offset=0))], []
     )
+
+
+def with_loops(function: ast.FunctionDef) -> ast.FunctionDef:
+    """`xs = [layer(n)(x) for n in ns]` as an empty list and a loop that fills it."""
+    made = copy.copy(function)
+    made.body = looped(function.body)
+    return made
+
+
+def looped(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """The statements with loops in place of comprehensions that make layers or call them."""
+    made: list[ast.stmt] = []
+    for node in body:
+        if isinstance(node, ast.For | ast.If):
+            inner = copy.copy(node)
+            inner.body, inner.orelse = looped(node.body), looped(node.orelse)
+            made.append(inner)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.ListComp) and builds(node.value):
+            made += loop_of(node, node.value)
+        else:
+            made.append(node)
+    return made
+
+
+def builds(node: ast.ListComp) -> bool:
+    """Whether it makes layers or calls them, by the look of it."""
+    calls = [item for item in ast.walk(node.elt) if isinstance(item, ast.Call)]
+    names = [ast.unparse(call.func).rpartition(".")[2] for call in calls]
+    return len(node.generators) == 1 and any(name[:1].isupper() or name[-1:] == ")" for name in names)
+
+
+def loop_of(node: ast.Assign, made: ast.ListComp) -> list[ast.stmt]:
+    """`xs = []` and the loop."""
+    generator, target = made.generators[0], ast.unparse(node.targets[0])
+    first = ast.parse(f"{target} = []").body[0]
+    fill: ast.stmt = ast.Expr(ast.Call(ast.parse(f"{target}.append", mode="eval").body, [made.elt], []))
+    for test in generator.ifs:
+        fill = ast.If(test, [fill], [])
+    loop = ast.For(generator.target, generator.iter, [fill], [])
+    return [ast.fix_missing_locations(ast.copy_location(item, node)) for item in (first, loop)]
 
 
 def constants(tree: ast.Module) -> dict[str, ast.Assign]:

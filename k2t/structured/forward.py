@@ -123,7 +123,7 @@ class Forward(Projection):
         body, orelse = self.statements(node.body), self.statements(node.orelse)
         if not body and not orelse:
             return []
-        test = self.config(node.test)
+        test = parsed(f"self.{flag}") if (flag := self.flag(node)) else self.config(node.test)
         if not body:
             return [ast.If(negated(test), orelse, [])]
         return [ast.If(test, body, orelse)]

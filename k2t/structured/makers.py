@@ -8,6 +8,7 @@ from typing import Any
 
 from k2t.rules.custom.objects import CustomClass
 from k2t.rules.tracing.names import Closure, Library, Scope
+from k2t.structured.desugar import with_loops
 from k2t.structured.frames import NotStructured, arguments
 from k2t.structured.objects import merged
 from k2t.structured.sequential import INPUT, MODEL, as_layer, called, functional
@@ -34,6 +35,13 @@ class Makers:
 
     def __init__(self) -> None:
         self.known: dict[ast.AST, Made | None] = {}
+        self.loops: dict[ast.FunctionDef, ast.FunctionDef] = {}
+
+    def looped(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """The function with loops in place of the comprehensions that make layers or call them."""
+        if node not in self.loops:
+            self.loops[node] = with_loops(node)
+        return self.loops[node]
 
     def of(self, function: Any) -> Made | None:
         """What a class or function of the code constructs; None where it constructs nothing of this kind."""

@@ -150,12 +150,25 @@ class Projection:
             return function(item)
         return self.mapped(item, function) if isinstance(item, ast.keyword | ast.comprehension) else item
 
+    def flag(self, node: ast.If) -> str:
+        """For a condition on the sizes of tensors, the attribute that keeps its outcome; else ""."""
+        if not any(isinstance(item, ast.expr) and self.shape_of(item) for item in ast.walk(node.test)):
+            return ""
+        names = [self.plan.names[key] for part in node.body for key in self.plan.within(part)]
+        names += [item.id for part in node.body for item in ast.walk(part) if is_stored(item)]  # type: ignore[attr-defined]
+        return f"has_{names[0]}" if names else ""
+
     def chosen(self, node: ast.If) -> list[ast.stmt] | None:
         """For a condition that every execution decides alike, the statements that are executed."""
         outcomes = self.plan.taken.get(node, set())
         if len(outcomes) == 2:
             return None
         return node.body if True in outcomes else node.orelse if outcomes else []
+
+
+def is_stored(node: ast.AST) -> bool:
+    """Whether it is a variable that is assigned."""
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def shaped(node: ast.expr) -> ast.expr | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from k2t.code.libraries import configured
+from k2t.code.objects import Partial
 from k2t.graph import Layer, map_structure
 from k2t.program import Block, Module, Op, Value, leaves, values
 from k2t.read.eras import Era
@@ -60,6 +61,8 @@ class Recorder(Numbers):
         if isinstance(function, LayerObject):
             with self.placed(node):
                 return self.call_layer(node, function, args, kwargs)
+        if isinstance(function, Partial):
+            return self.apply(node, function.function, [*function.args, *args], {**function.kwargs, **kwargs})
         if isinstance(function, Caller):
             return self.call(node, function, args, kwargs)
         if (made := self.makers.of(function)) and not any(values((args, kwargs))):
@@ -324,7 +327,7 @@ class Recorder(Numbers):
         node = function.node
         if not isinstance(node, ast.FunctionDef):
             raise NotStructured("a lambda of tensors")
-        node = self.variant(node, bound)
+        node = self.variant(self.makers.looped(node), bound)
         kept_arguments = {name: list(value) if isinstance(value, list) else value for name, value in bound.items()}
         frame = Frame(node, kept_arguments, given, parent=self.frame, function=function)
         own = {name: self.argument_of(frame, name, value) for name, value in bound.items()}

@@ -16,7 +16,7 @@ from k2t.graph import Input
 from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
 from k2t.lower.initial import begin
 from k2t.lower.layout import decide
-from k2t.lower.names import Namespace
+from k2t.lower.names import class_names
 from k2t.lower.prune import prune
 from k2t.program import Block, values
 from k2t.rules.tracing.names import Scope
@@ -138,7 +138,7 @@ def attempt(
 
 def name_classes(plans: Mapping[ast.FunctionDef, Plan], main: ast.FunctionDef, wish: str | None) -> None:
     """Name the classes after the functions, the main one as the user wants; classes of the code keep their names."""
-    names = Namespace({"F", "Tensor", "Path"}, separator="")
+    names = class_names(frame.block for plan in plans.values() for frame in plan.frames if frame.block is not None)
     own = {node.name for node in plans if node is not main and named(node.name) == node.name}
     plans[main].class_name = names.claim(wish or f"{named(main.name)}{'Net' * (named(main.name) in own)}")
     for node, plan in plans.items():
