@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
-import time
+import pstats
 from pathlib import Path
 from typing import Any
 
@@ -134,15 +135,14 @@ model = Model(inputs, layers.Concatenate()([first, second, third]))
     assert net(torch.zeros(2, 8, 8, 8)).shape == (2, 24, 8, 8)
 
 
-def test_the_search_is_linear_in_the_number_of_layers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seconds = []
-    for count in (500, 2000):
+def test_the_search_is_linear_in_the_number_of_layers(tmp_path: Path) -> None:
+    calls = []
+    for count in (300, 1200):
         main = translate.translate(read(chain(count, tmp_path / f"{count}.json")).graph, has_weights=False)
-        blocks = lower(main)
-        start = time.perf_counter()
-        recover(blocks)
-        seconds.append(time.perf_counter() - start)
-    assert seconds[1] <= 8 * seconds[0]
+        profile = cProfile.Profile()  # calls of functions, the same on any machine, unlike seconds
+        profile.runcall(recover, lower(main))
+        calls.append(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+    assert calls[1] <= 4.2 * calls[0]
 
 
 def chain(count: int, path: Path) -> Path:
