@@ -44,9 +44,8 @@ class Value:
     """A tensor that flows through `forward`.
 
     Attributes:
-        shape: in Keras's order, batch included, None where unknown.
-        dtype: Keras's name of it.
-        mask: Keras's mask that travels with it, of shape (N, T), or None.
+        shape, dtype: in Keras's order, batch included, None where unknown; Keras's name of it.
+        mask, mask_taken: Keras's mask (N, T) that travels with it, or None; whether an attention has removed it since.
         layer: the Keras call whose output it is, or "".
     """
 
@@ -54,6 +53,7 @@ class Value:
     dtype: str = "float32"
     mask: Value | None = None
     layer: str = ""
+    mask_taken: bool = False
 
     @property
     def rank(self) -> int:

@@ -97,6 +97,9 @@ def check(seed: int, folder: Path) -> str:
         raise
     if verdict == "ok" and route == "gradients" and not any(map(changes_in_training, model._flatten_layers())):
         verdict = trained(folder / "net.py", path)
+    if verdict.startswith("untrained"):
+        with used.floatx(floatx), keras_only():
+            used.keras.models.load_model(path, compile=False)
     kinds = ", ".join(type(layer).__name__ for layer in model.layers)
     return verdict if verdict == "ok" else f"{verdict} [{used.label}, {route}{path.suffix}: {kinds}]"
 

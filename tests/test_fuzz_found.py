@@ -112,6 +112,16 @@ def scores_that_carry_the_mask_of_the_attention(keras: Any) -> Any:
 
 
 @found
+def an_attention_that_takes_the_mask_from_the_next(keras: Any) -> Any:
+    layers = keras.layers
+    x = keras.Input((5, 3))
+    y = layers.Masking()(layers.ReLU()(x))
+    z = layers.Add()([y, layers.MultiHeadAttention(1, 2)(y, y)])
+    w = layers.MultiHeadAttention(1, 2)(z, z)
+    return keras.Model(x, [w, layers.Maximum()([y, w]), layers.LSTM(2)(w)])
+
+
+@found
 def the_first_of_equal_numbers(keras: Any) -> Any:
     x = keras.Input((4, 9))
     return keras.Model(x, keras.ops.top_k(keras.layers.ReLU()(x), 7))

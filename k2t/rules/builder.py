@@ -251,7 +251,7 @@ def apply_rule(b: Builder, rule: Rule, inputs: tuple[Any, ...], calls: dict[str,
     first = next((leaf for leaf in leaves(inputs) if isinstance(leaf, Value)), None)
     masking = rule.masking and not (b.layer.keras_2 and b.layer.kind in UNMASKING)
     if masking and isinstance(output, Value) and output.mask is None and first is not None:
-        output.mask = first.mask
+        output.mask, output.mask_taken = first.mask, first.mask_taken
     return output
 
 

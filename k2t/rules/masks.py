@@ -18,6 +18,11 @@ def call_operation(b: Builder, name: str, args: Sequence[Any], kwargs: dict[str,
     return made
 
 
+def live_mask(x: Value | None) -> Value | None:
+    """The mask that a tensor has at run time."""
+    return None if x is None or x.mask_taken else x.mask
+
+
 def differs(b: Builder, x: Value, value: float) -> Value:
     """x != value."""
     return call_operation(b, "not_equal", (x, value), {})

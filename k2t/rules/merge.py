@@ -10,7 +10,7 @@ from k2t.program import Axis, Value
 from k2t.rules.base import Example, broadcast, example, rule
 from k2t.rules.builder import Builder
 from k2t.rules.core import concatenate
-from k2t.rules.masks import as_column, either, mask_of
+from k2t.rules.masks import as_column, either, live_mask, mask_of
 
 
 def aligned(b: Builder, tensors: list[Value]) -> list[Value]:
@@ -33,19 +33,25 @@ def merge_masks(b: Builder, tensors: list[Value]) -> Value | None:
     return reduce(lambda first, second: b.call("&", first, second), masks) if b.layer.keras_2 else either(b, masks)
 
 
+def hand_mask_on(b: Builder, output: Value, tensors: list[Value]) -> None:
+    """Give the output the mask of the inputs; at run time there is none where that of an input has been taken."""
+    output.mask, output.mask_taken = merge_masks(b, tensors), any(x.mask_taken for x in tensors)
+
+
 def fold(b: Builder, inputs: list[Value], target: str) -> Value:
     """The inputs joined by a binary operation, first to last."""
     tensors = aligned(b, inputs)
     output = reduce(lambda first, second: b.call(target, first, second), tensors)
     if output is not tensors[0]:
-        output.mask = merge_masks(b, inputs)
+        hand_mask_on(b, output, inputs)
     return output
 
 
 def columns(b: Builder, inputs: list[Value]) -> list[Value | None]:
     """The masks as (N, T, 1), for layers of Keras 3 that leave out masked elements."""
     alike = len({x.rank for x in inputs}) == 1 and not b.layer.keras_2
-    return [as_column(b, x.mask, x.rank) if alike and x.mask is not None else None for x in inputs]
+    masks = [live_mask(x) if alike else None for x in inputs]
+    return [as_column(b, mask, x.rank) if mask else None for x, mask in zip(inputs, masks, strict=True)]
 
 
 def where(b: Builder, valid: Value | None, x: Value, other: Any) -> Value:
@@ -64,7 +70,7 @@ def extreme(b: Builder, inputs: list[Value], target: str) -> Value:
         output = b.call(target, where(b, seen, output, own), own)
         seen = either(b, [seen, valid]) if seen is not None and valid is not None else None
     if rest:
-        output.mask = merge_masks(b, inputs)
+        hand_mask_on(b, output, inputs)
     return output
 
 
@@ -88,7 +94,7 @@ def multiply(b: Builder, inputs: list[Value]) -> Value:
     if known and len(known) == len(inputs):
         output = where(b, either(b, known), output, 0)
     if len(inputs) > 1:
-        output.mask = merge_masks(b, inputs)
+        hand_mask_on(b, output, inputs)
     return output
 
 
@@ -116,7 +122,7 @@ def minimum(b: Builder, inputs: list[Value]) -> Value:
 def average(b: Builder, inputs: list[Value]) -> Value:
     """The sum divided by the number of inputs."""
     output = b.call("/", fold(b, inputs, "+"), len(inputs))
-    output.mask = merge_masks(b, inputs)
+    hand_mask_on(b, output, inputs)
     return output
 
 
@@ -136,7 +142,10 @@ def concatenate_layer(b: Builder, inputs: list[Value], *, axis: int = -1) -> Val
     if all(x.mask is None for x in inputs):
         return output
     along_steps = axis % output.rank == 1 and output.rank > 2
-    output.mask = concatenate(b, [mask_of(b, x) for x in inputs], 1) if along_steps else merge_masks(b, inputs)
+    if along_steps:
+        output.mask = concatenate(b, [mask_of(b, x) for x in inputs], 1)
+    else:
+        hand_mask_on(b, output, inputs)
     return output
 
 

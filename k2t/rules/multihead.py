@@ -14,6 +14,7 @@ from k2t.program import Module, Size, Value, Variable, Weight
 from k2t.rules.attention_masks import Seen, mask_of
 from k2t.rules.base import Example, example, require, rule, size
 from k2t.rules.builder import Builder
+from k2t.rules.masks import live_mask
 from k2t.rules.normalization import inverse, permuted
 
 
@@ -187,12 +188,13 @@ def call_attention(
     query, value, key = inputs
     own = replace(
         seen,
-        query=seen.query or query.mask,
-        value=seen.value or value.mask,
-        key=seen.key or (key.mask if key else None),
+        query=seen.query or live_mask(query),
+        value=seen.value or live_mask(value),
+        key=seen.key or live_mask(key),
     )
     output = attend(b, (query, key or value, value), heads, own, scores)
-    (output[0] if scores else output).mask = own.query
+    made = output[0] if scores else output
+    made.mask, made.mask_taken = seen.query or query.mask, query.mask_taken
     return output
 
 
@@ -274,6 +276,9 @@ def multi_head_attention(
             raise UntranslatableError(f"the scores of an attention over {query.shape} are not supported")
         return unflattened(b, call_on_axes(b, tensors, heads, seen, tuple(axis % query.rank for axis in axes)), outputs)
     result = call_attention(b, tensors, heads, seen, return_attention_scores)
+    for x in tensors:
+        if x is not None:
+            x.mask_taken = not b.layer.keras_2
     return (
         (unflattened(b, result[0], outputs), result[1]) if return_attention_scores else unflattened(b, result, outputs)
     )

@@ -18,5 +18,5 @@ def as_real(b: Builder, x: Any) -> Any:
 
     made = as_floating(b, x)
     if made is not x:
-        made.mask = x.mask
+        made.mask, made.mask_taken = x.mask, x.mask_taken
     return made

@@ -315,14 +315,18 @@ def scatter_update(b: Builder, inputs: Value, indices: Any, updates: Any, reduct
     return b.call(".index_put", inputs, places, new, shape=inputs.shape, layout="keras", **options)
 
 
-@operation("slice_update", examples=[call(real(None, 6, 3), [0, 2, 1], real(None, 2, 2))])
+@operation("slice_update", examples=[call(real(None, 6, 3), [0, start, 1], real(None, 2, 2)) for start in (2, 5)])
 def slice_update(b: Builder, inputs: Value, start_indices: Sequence[Any], updates: Value) -> Value:
-    """A local function: a copy with one part replaced."""
+    """A local function: a copy with one part replaced, which Keras moves inside where it would reach out."""
     if any(is_tensor(item) for item in start_indices):
         raise UntranslatableError("slice_update at a place known at run time only")
+    starts = [
+        start if None in (size, new) else max(0, min(start, size - new))
+        for start, size, new in zip(start_indices, inputs.shape, updates.shape, strict=True)
+    ]
     cuts = [
         None if start == 0 and size == new else slice(start, None if new is None else start + new)
-        for start, size, new in zip(start_indices, inputs.shape, updates.shape, strict=True)
+        for start, size, new in zip(starts, inputs.shape, updates.shape, strict=True)
     ]
     y = b.call(".clone", inputs, shape=inputs.shape, layout="keras")
     items = tuple(slice(None) if cut is None else cut for cut in cuts)
