@@ -101,11 +101,11 @@ def places(block: Block, ops: list[Op], lines: list[Line], offset: int) -> tuple
         for number, line in enumerate(lines)
         for value, name in line.made
     }
-    for op in ops:
-        for inner in op.target.ops if isinstance(op.target, Branch) else [op]:
-            if isinstance(inner.target, Module) and isinstance(inner.outputs, Value):
-                found = module_places(inner.target, inner.outputs) | found
-    return tuple(found.values())
+    of_modules: dict[Value, Place] = {}
+    for inner in reversed([one for op in ops for one in (op.target.ops if isinstance(op.target, Branch) else [op])]):
+        if isinstance(inner.target, Module) and isinstance(inner.outputs, Value):
+            of_modules |= module_places(inner.target, inner.outputs)
+    return tuple((of_modules | found).values())
 
 
 def module_places(module: Module, output: Value) -> dict[Value, Place]:
