@@ -122,6 +122,12 @@ def an_attention_that_takes_the_mask_from_the_next(keras: Any) -> Any:
 
 
 @found
+def attention_of_unknown_sizes(keras: Any) -> Any:
+    x = keras.Input((None, None, 4))
+    return keras.Model(x, keras.ops.dot_product_attention(x, x, x))
+
+
+@found
 def the_first_of_equal_numbers(keras: Any) -> Any:
     x = keras.Input((4, 9))
     return keras.Model(x, keras.ops.top_k(keras.layers.ReLU()(x), 7))

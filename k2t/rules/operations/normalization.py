@@ -8,7 +8,6 @@ from typing import Any
 from k2t.errors import UntranslatableError
 from k2t.program import Axis, Value
 from k2t.rules.activations import log_softmax, softmax
-from k2t.rules.base import size
 from k2t.rules.builder import Builder
 from k2t.rules.operations.base import (
     as_floating,
@@ -149,7 +148,8 @@ def dot_product_attention(
     """F.scaled_dot_product_attention."""
     if attn_logits_soft_cap is not None or (bias is not None and mask is not None):
         raise UntranslatableError("dot_product_attention with a soft cap, or with both bias and mask")
-    groups = size(query, 2) // size(key, 2)
+    queries, keys = query.shape[2], key.shape[2]
+    groups = 1 if queries is None or keys is None else queries // keys
     heads = [transpose(b, x, (0, 2, 1, 3)) for x in (query, key, value)]
     if groups > 1:
         heads[1:] = [
