@@ -35,6 +35,8 @@ class Broken:
 
 CASES: dict[str, Broken] = {}
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
+
 
 def broken(says: str) -> Callable[[Callable[[Path], Path]], Callable[[Path], Path]]:
     def register(write: Callable[[Path], Path]) -> Callable[[Path], Path]:
@@ -80,6 +82,11 @@ def empty_file(folder: Path) -> Path:
 @broken("not a Keras model")
 def picture(folder: Path) -> Path:
     return written(folder, "m.h5", b"\x89PNG\r\n\x1a\n" + bytes(100))
+
+
+@broken("git lfs pull")
+def pointer_of_git_lfs(folder: Path) -> Path:
+    return written(folder, "m.h5", POINTER)
 
 
 @broken("not a Keras model")

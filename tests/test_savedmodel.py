@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import parity
 import pytest
+from broken import POINTER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_hostile import load_all, survives
@@ -182,6 +183,13 @@ def test_incomplete_folder_is_refused(folder: Path, name: str, size: int | None,
     with pytest.raises(ReadError) as raised:
         load_all(folder)
     assert says.lower() in str(raised.value).lower()
+
+
+@pytest.mark.parametrize("name", [DATA, "keras_metadata.pb"])
+def test_pointer_of_git_lfs_in_the_place_of_a_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(POINTER)
+    with pytest.raises(ReadError, match=f"{name}: only the pointer of Git LFS"):
+        load_all(folder)
 
 
 def test_object_that_contains_itself_is_read_once(tmp_path: Path) -> None:

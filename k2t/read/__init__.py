@@ -19,6 +19,7 @@ from k2t.read.config import Model, read_model
 from k2t.read.eras import Era
 from k2t.read.h5 import Extent, Store
 from k2t.read.infer import with_input_shape
+from k2t.read.raw import refuse_pointer
 from k2t.read.values import parsed
 from k2t.read.weights import Stored, attach
 from k2t.sources import code_parts
@@ -141,6 +142,7 @@ def _open(path: str, files: ExitStack) -> _File:
             f"{path}: an architecture in YAML is not read; turn it into JSON with "
             """`python -c "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"`"""
         )
+    refuse_pointer(path)
     raise ReadError(f"{path}: not a Keras model; expected HDF5 (.h5), a .keras archive or an architecture's JSON")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from k2t.errors import ReadError
 from k2t.graph import StoredArray
 from k2t.read.protobuf import Message, varint
-from k2t.read.raw import RawFile, checked, widened
+from k2t.read.raw import RawFile, checked, refuse_pointer, widened
 
 INDEX = ".index"
 MAGIC = bytes.fromhex("57fb808b247547db")
@@ -129,6 +129,7 @@ class Bundle:
         if not path.is_file():
             raise ReadError(f"{where}: its file {path} is missing; copy the whole folder")
         if offset + size > path.stat().st_size:
+            refuse_pointer(str(path))
             raise ReadError(f"{where}: the file {path} ends within it; copy it again")
         return str(path), offset, size
 

@@ -12,6 +12,16 @@ import numpy as np
 from k2t.errors import ReadError
 from k2t.graph import Array
 
+# How the file begins that Git LFS leaves where a large one belongs.
+POINTER = b"version https://git-lfs"
+
+
+def refuse_pointer(path: str) -> None:
+    """Raise a ReadError where a file is only what stands for it in Git."""
+    with open(path, "rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise ReadError(f"{path}: only the pointer of Git LFS to the file; fetch it with `git lfs pull`")
+
 
 class RawFile:
     """A file whose arrays are read without another library, in a tenth of HDF5's time.

@@ -13,6 +13,7 @@ from typing import Any
 from k2t.errors import ReadError
 from k2t.read.bundle import Bundle
 from k2t.read.protobuf import Message
+from k2t.read.raw import refuse_pointer
 from k2t.read.values import parsed
 
 GRAPH, METADATA, VARIABLES = "saved_model.pb", "keras_metadata.pb", "variables/variables"
@@ -51,14 +52,19 @@ def open_savedmodel(folder: Path) -> SavedModel:
     return SavedModel(config, str(metadata.get("keras_version", "")), Bundle(str(folder / VARIABLES)))
 
 
+def _message(path: Path) -> Message:
+    refuse_pointer(str(path))
+    return Message(path.read_bytes(), str(path))
+
+
 def _noted(path: Path) -> str:
     """`keras_metadata.pb`: the JSON of each Keras object by the number of its node; the model is the first."""
-    file = Message(path.read_bytes(), str(path))
+    file = _message(path)
     return next((node.text(5) for node in file.messages(1) if not node.number(2)), "")
 
 
 def _noted_in_graph(path: Path) -> str:
     """Until TensorFlow 2.4: the same inside `saved_model.pb`, with each object."""
-    file = Message(path.read_bytes(), str(path))
+    file = _message(path)
     nodes = (node for meta in file.messages(2) for graph in meta.messages(7) for node in graph.messages(1))
     return next((own.text(3) for node in islice(nodes, 1) for own in node.messages(4)), "")
