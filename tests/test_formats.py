@@ -62,6 +62,14 @@ def test_weights_in_several_files_are_those_of_the_archive(sharded: Path, tmp_pa
     assert k2t.verify(tmp_path / "net.py", sharded).ok
 
 
+def test_architecture_that_was_dumped_as_a_string_converts_and_is_checked(tmp_path: Path) -> None:
+    made, source, weights = model(), tmp_path / "model.json", tmp_path / "made.weights.h5"
+    source.write_text(json.dumps(made.to_json()))
+    made.save_weights(weights)
+    k2t.convert(source, weights=weights).write(tmp_path / "net.py")
+    assert k2t.verify(tmp_path / "net.py", source, weights=weights, dtype="float64").ok
+
+
 def test_archive_that_is_a_folder_converts_and_is_checked(tmp_path: Path) -> None:
     model().save(tmp_path / "whole.keras")
     with zipfile.ZipFile(tmp_path / "whole.keras") as archive:

@@ -346,6 +346,17 @@ def test_a_lambda_is_not_run_unless_the_caller_says_so(keras: Any, tmp_path: Pat
     assert np.array_equal(reference.run(arrays, "float64").outputs["0"], arrays[0].astype("float64") * 2)
 
 
+def test_a_loss_of_the_users_own_is_not_needed(keras: Any, tmp_path: Path) -> None:
+    class Own(keras.losses.Loss):  # type: ignore[misc, name-defined]
+        pass
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(loss=Own())
+    model.save(tmp_path / "m.keras")
+    k2t.convert(tmp_path / "m.keras").write(tmp_path / "net.py")
+    assert verify(tmp_path / "net.py", tmp_path / "m.keras", dtype="float64").ok
+
+
 def test_custom_layers_that_are_missing_are_named(keras: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     legacy_model(path, "Dense")

@@ -87,7 +87,7 @@ def sniff(path: Path) -> tuple[str, Any, str]:
         found = savedmodel.open_savedmodel(path)
         return "savedmodel", found.config, found.keras_version
     if path.is_dir():
-        return "folder", json.loads((path / "config.json").read_text("utf-8")), "3"
+        return "folder", _uncompiled((path / "config.json").read_text("utf-8")), "3"
     if h5py.is_hdf5(path) and not zipfile.is_zipfile(path):  # the weights in an archive may look like the file
         with h5py.File(path) as file:
             groups = [file] + ([file["model_weights"]] if "model_weights" in file else [])
@@ -96,10 +96,17 @@ def sniff(path: Path) -> tuple[str, Any, str]:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             version = json.loads(archive.read("metadata.json")).get("keras_version", "3")
-            return "keras", json.loads(archive.read("config.json")), str(version)
-    config = json.loads(path.read_text("utf-8"))
+            return "keras", _uncompiled(archive.read("config.json").decode()), str(version)
+    config = json.loads(path.read_text("utf-8-sig"))
+    if isinstance(config, str):  # json.dump(model.to_json())
+        config = json.loads(config)
     newest = "3" if "registered_name" in config else ""  # Keras 3 writes no version
     return "json", config, str(config.get("keras_version", newest))
+
+
+def _uncompiled(content: str) -> Any:
+    """A configuration without losses and metrics, which may be the user's own and which no reference needs."""
+    return {key: value for key, value in json.loads(content).items() if key != "compile_config"}
 
 
 def text(value: Any) -> str:
