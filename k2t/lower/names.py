@@ -61,6 +61,7 @@ SHORT = {
     "nn.MultiheadAttention": "attention",
     "MultiHeadAttention": "attention",
     "StochasticDepth": "drop_path",
+    "ConvNormAct": "conv",
     "nn.PReLU": "prelu",
     "nn.Upsample": "upsample",
     **{f"nn.{kind}Pool{rank}d": "pool" for kind in ("Max", "Avg") for rank in (1, 2, 3)},
@@ -117,6 +118,7 @@ class Namespace:
         self.taken = set(taken)
         self.separator = separator
         self.counts: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}
 
     def claim(self, wish: str) -> str:
         """`wish` itself, or with the next free number."""
@@ -129,7 +131,9 @@ class Namespace:
 
     def numbered(self, wish: str) -> str:
         """`wish1`, or with the next free number."""
-        return self.claim(f"{wish}{next(n for n in count(1) if f'{wish}{n}' not in self.taken)}")
+        free = (n for n in count(self.numbers.get(wish, 0) + 1) if f"{wish}{n}" not in self.taken)
+        self.numbers[wish] = next(free)
+        return self.claim(f"{wish}{self.numbers[wish]}")
 
 
 def name_everything(main: Block, wish: str | None) -> list[Block]:
@@ -184,7 +188,7 @@ def kind_name(item: Module | Parameter) -> str:
     """What a layer without a name of its own is."""
     if isinstance(item, Parameter):
         return item.role or snake_case(AUTOMATIC_LAYER.sub(r"\1", item.layer))
-    call = item.call if isinstance(item.call, str) else item.call.name
+    call = item.call if isinstance(item.call, str) else item.call.name.rstrip("0123456789")
     kind = SHORT.get(call) or snake_case(call.rpartition(".")[2])
     if kind in ("conv", item.role):  # `depthwise` and `pointwise` say it all
         return item.role or kind

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from k2t.lower.names import identifier, is_automatic, kind_name, spelled
-from k2t.program import Block, Module, Parameter
+from k2t.program import Block, Module, Op, Parameter
 
 INDEX = re.compile(r"\d+[a-z]?(?=_|/|-|$)|\d+$")
 
@@ -27,6 +27,12 @@ def move_index(name: str) -> str:
     return match[2] + match[1] if match else name
 
 
+def layer_of(op: Op) -> str:
+    """The Keras layer of an operation; what the layers of an instance have in common."""
+    name = op.target.layer if isinstance(op.target, Module) and isinstance(op.target.call, Block) else op.layer
+    return name.partition("#")[0]
+
+
 def common_prefix(names: Sequence[str]) -> str:
     """What names have in common, up to the end of a word."""
     first, last = min(names), max(names)
@@ -38,12 +44,12 @@ def common_prefix(names: Sequence[str]) -> str:
 
 def common_suffix(names: Sequence[str]) -> str:
     """What names have in common at their ends, from the beginning of a word on."""
-    return common_prefix([name[::-1] for name in names])[::-1]
+    return common_prefix([f"_{name}"[::-1] for name in names])[::-1]
 
 
 def common_words(names: Sequence[str]) -> str:
     """The words that all layers have in their names, those aside whose names Keras made up."""
-    words = [name.partition("#")[0].split("_") for name in names if not is_automatic(name.partition("#")[0])]
+    words = [name.split("_") for name in names if not is_automatic(name)]
     shared = [word for word in words[0] if all(word in others for others in words)] if words else []
     return "_".join(shared)
 
@@ -55,13 +61,23 @@ def class_name(prefixes: Iterable[str], block: Block) -> str:
         return known
     words = [re.findall(r"[A-Za-z]+", re.sub(r"\d+[a-z]?(?=_|$)", "_", prefix)) for prefix in prefixes]
     shared = [word for word in words[0] if len(word) > 1 and all(word in others for others in words)]
-    shared = [word for word in shared if word not in ("model", "conv", "stage")][-2:]
+    shared = [word for word in shared if word not in ("model", "conv", "stage", "block")][-2:]
     name = "".join(word[:1].upper() + word[1:] for word in shared)
     if len(block.inputs) > 1:
         return f"{name or frequent_word(block)}Cell"
-    if not name and any(str(module.call).startswith("nn.Conv") for module in block.modules()):
-        return "ConvBlock"
+    name = name or flow_name(block)
     return name if re.search("[Bb]lock$|[Ll]ayer$|[Cc]ell$", name) else f"{name}Block"
+
+
+def flow_name(block: Block) -> str:
+    """What people call a block of this flow: with a shortcut, with branches, or a chain of convolutions."""
+    targets = {op.target for op in block.all_ops()}
+    calls = [str(module.call) for module in block.modules()]
+    if "+" in targets:
+        return "Residual"
+    if "torch.cat" in targets and any("Pool" in call for call in calls):
+        return "Inception"
+    return "Conv" if any(call.startswith("nn.Conv") for call in calls) else ""
 
 
 def frequent_word(block: Block) -> str:

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from k2t.lower.names import RESERVED, Namespace, identifier, is_automatic, snake_case
+from k2t.lower.names import RESERVED, Namespace, kind_name, own_name
 from k2t.program import Block, Branch, Module, Op, Parameter, Value, values
 from k2t.recover.classes import ClassBuilder
 from k2t.recover.express import text_of
 from k2t.recover.groups import choose
 from k2t.recover.instances import Instance
-from k2t.recover.naming import common_words
+from k2t.recover.naming import common_words, layer_of
 from k2t.recover.nested import alike, group_of, turn
-from k2t.recover.split import Splitter, regrouped
-from k2t.recover.stages import container
+from k2t.recover.split import Splitter, heavy, regrouped
+from k2t.recover.stages import container, lengths
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Recoverer:
 
     Attributes:
         instances: what each module of the new code stands for.
+        counts: how many are of each class.
         replaced: calls of nested models -> the module that stands for them in the new code.
     """
 
@@ -102,6 +103,7 @@ class Recoverer:
         self.names = Namespace({"F", "Tensor", "Path", *(block.name for block in blocks)}, separator="")
         self.found = Recovery([], {})
         self.instances: dict[int, Instance] = {}
+        self.counts: Counter[Block] = Counter()
         self.replaced: dict[Block, Module] = {}
         self.ops = {block: block.ops for block in blocks}
 
@@ -137,6 +139,7 @@ class Recoverer:
             instance.caller = caller
             self.replaced[own] = module
             self.instances[id(module)] = instance
+            self.counts[block] += 1
             self.found.seats[own] = [Seat("", block, instance.values)]
             for ours, theirs in instance.modules.items():
                 self.rename(theirs, ours.name)
@@ -150,7 +153,7 @@ class Recoverer:
         """The classes of one block, and their places."""
         ops = [self.with_replaced(op) for op in self.ops[block]]
         code = replace(block, ops=ops)
-        for criterion in ("regions", "pieces", "cells"):
+        for criterion in ("regions", "pieces", "cells", "branches"):
             if criterion == "cells" and code.ops != ops:
                 code.ops = regrouped(code, Splitter(code).labels())
             for group in choose(Splitter(code, criterion)):
@@ -172,7 +175,7 @@ class Recoverer:
     def collapsed(self, ops: Sequence[Op], instances: Sequence[Instance]) -> list[Op]:
         """The operations with each instance as a single one."""
         starts = {id(instance.segment.ops[0]): instance for instance in instances}
-        names = {id(i): common_words([op.layer for op in i.segment.ops]) for i in instances}
+        names = {id(i): common_words([layer_of(op) for op in i.segment.ops if heavy([op])]) for i in instances}
         usual = set(common_words(list(names.values())).split("_"))
         found: list[Op] = []
         skip = 0
@@ -185,8 +188,9 @@ class Recoverer:
                 last = segment.ops[-1].layer
                 words = names[id(instance)].split("_")
                 words = [word for word in words if word not in usual or word.isdigit()]
-                call.layer = "_".join(itertools.dropwhile(str.isdigit, words)) or last
+                call.layer = "_".join(itertools.dropwhile(str.isdigit, words))
                 self.instances[id(call)] = instance
+                self.counts[instance.block] += 1
                 found.append(Op(call, tuple(segment.inputs), {}, outputs, "fixed", last))
                 skip = len(segment.ops)
             if skip:
@@ -211,21 +215,23 @@ class Recoverer:
                 if stop > position and not follows(code.ops[stop - 1], code.ops[stop], readers):
                     break
                 stop += 1
-            if stop - position < 2:
-                self.single(code.ops[position], taken, seats)
-                ops.append(code.ops[position])
-                position += 1
-            else:
-                ops.append(self.row(code.ops[position:stop], taken, seats))
-                position = stop
+            stop = max(stop, position + 1)
+            instances = [instance for op in code.ops[position:stop] if (instance := self.instance(op)) is not None]
+            for count in lengths(instances):
+                run = code.ops[position : position + count]
+                if count == 1:
+                    self.single(run[0], taken, seats)
+                ops.append(run[0] if count == 1 else self.row(run, taken, seats))
+                position += count
         return ops
 
     def single(self, op: Op, taken: Namespace, seats: list[Seat]) -> None:
         """Name an instance that stands alone."""
         instance, module = self.instance(op), op.target
         if instance is not None and isinstance(module, Module):
-            wish = instance.block.name if is_automatic(module.layer) else module.layer
-            module.name = module.name or taken.claim(identifier(snake_case(wish)))
+            own, several = own_name(module), self.counts[instance.block] > 1
+            wish = own or kind_name(module)
+            module.name = module.name or (taken.numbered if several and not own else taken.claim)(wish)
             self.place(instance, module.name, seats)
 
     def row(self, run: Sequence[Op], taken: Namespace, seats: list[Seat]) -> Op:

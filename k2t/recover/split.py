@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from k2t.lower.names import is_automatic
 from k2t.program import Block, Module, Op, Value, values
 from k2t.recover.forms import Segment, is_depthwise, last_readers, segment_of
-from k2t.recover.naming import INDEX, common_prefix, common_suffix
+from k2t.recover.naming import INDEX, common_prefix, common_suffix, layer_of
 
 MOST_INPUTS = 2  # of a piece
 CELL = 5  # operations of a cell, at least
@@ -23,7 +23,7 @@ class Splitter:
     """Finds candidates for the pieces of one block.
 
     Attributes:
-        criterion: `regions` in cells, `pieces` that follow each other, or `cells` of such pieces.
+        criterion: `regions` in cells, `pieces` that follow each other, `cells` of such pieces, or `branches` of them.
         live: for each position between operations, how many values are needed behind it.
         counts: how often each value is read.
         taken: positions of operations that are in a piece already.
@@ -42,8 +42,7 @@ class Splitter:
         """The operations in between, with the prefix of their names."""
         found = segment_of(self.block, start, stop, self.readers)
         heavy_ops = [op for op in found.ops if heavy([op])]
-        names = [op.layer.partition("#")[0] for op in heavy_ops]
-        names = [name for name in names if not is_automatic(name)]
+        names = [name for op in heavy_ops if not is_automatic(name := layer_of(op))]
         if len(set(names)) > 1:
             found.prefix, found.suffix = common_prefix(names), common_suffix(names)
         return found
@@ -54,6 +53,8 @@ class Splitter:
             yield self.cells()
         elif self.criterion == "regions":
             yield self.by_region() if len(self.cells()) > 1 else []
+        elif self.criterion == "branches":
+            yield self.by_flow()
         else:
             yield from self.pieces()
 

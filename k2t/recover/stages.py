@@ -13,6 +13,7 @@ from k2t.recover.instances import Instance
 
 CARRIED = "in_channels"
 INDENT = "    "
+TOTALS = range(2, 200)  # blocks over which a rate may grow
 
 
 @dataclass
@@ -54,6 +55,29 @@ def container(instances: Sequence[Instance], name: str, calls: Sequence[Module])
     return Module("nn.Sequential", tuple(calls), name=name), [str(i) for i in range(len(instances))]
 
 
+def lengths(instances: Sequence[Instance]) -> list[int]:
+    """How many of these, in order, are in each container: all in one, or those of a class if loops fill it then."""
+    if len(instances) < 2:
+        return [1]
+    whole = [list(instances)]
+    by_class = [list(same) for _, same in itertools.groupby(instances, key=lambda instance: instance.block)]
+    peeled = [part for same in by_class for part in whole_or_without_last(same)]
+    return [len(part) for part in min((whole, by_class, peeled), key=lambda parts: sum(map(lines, parts)))]
+
+
+def whole_or_without_last(instances: list[Instance]) -> list[list[Instance]]:
+    """The last one alone, where the others follow a rule that it does not."""
+    parts = [instances[:-1], instances[-1:]]
+    return parts if len(instances) > 3 and sum(map(lines, parts)) < lines(instances) else [instances]
+
+
+def lines(instances: Sequence[Instance]) -> int:
+    """Lines of the container, or of the only one."""
+    loop = Rows(instances, "").loop()
+    listed = len(instances) + 2 * (len(instances) > 1)
+    return listed if loop is None else min(listed, 1 + sum(1 + line.count("\n") for line in loop.lines))
+
+
 def split(instances: Sequence[Instance]) -> list[Stage] | None:
     """The stages: a new one begins where the resolution or the width changes; None where there is no such order."""
     counts: dict[Block, int] = {}
@@ -92,19 +116,26 @@ def growing(instance: Instance) -> bool:
 
 
 class Rows:
-    """Writes the loops for the instances of one container."""
+    """Writes the loops for the instances of one container.
+
+    Attributes:
+        carries: whether `in_channels` goes from one instance to the next.
+        offset: how many blocks of other containers are before the first, where a rate grows with the depth.
+        later: statements behind the first instance of a stage.
+    """
 
     def __init__(self, instances: Sequence[Instance], name: str) -> None:
         self.instances = list(instances)
         self.name = name
         self.scope = Scope()
         self.carries = False
+        self.offset = 0
         self.later: list[str] = []
 
     def loop(self) -> Loop | None:
         """The loops, or None where the instances follow no rule."""
-        stages = split(self.instances)
-        if stages is None or len(self.instances) < 3:
+        stages = split(self.instances) if len(self.instances) > 2 else None
+        if stages is None:
             return None
         self.stages = stages
         depths = tuple(len(stage.items) for stage in stages)
@@ -175,14 +206,17 @@ class Rows:
     def progression(self, name: str) -> str | None:
         """`0.2 * n / 16`: a rate that grows with the depth."""
         found = [instance.arguments.get(name, MISSING) for instance in self.instances]
-        count = len(found)
         known = [(i, value) for i, value in enumerate(found) if value is not MISSING]
-        last, value = known[-1]
-        if not last or not all(isinstance(v, float) for _, v in known):
+        if len(known) < 2 or not all(isinstance(value, float) for _, value in known):
             return None
-        for total in (count, count - 1):
-            rate = round(value * total / last, 6)
-            if all(rate * i / total == v for i, v in known):
+        (first, low), (last, high) = known[0], known[-1]
+        step = (high - low) / (last - first)
+        if not step:
+            return None
+        self.offset = round(low / step) - first
+        for total in (len(found), len(found) - 1, *TOTALS):
+            rate = round(step * total, 6)
+            if all(rate * (i + self.offset) / total == value for i, value in known) and rate == round(rate, 2):
                 return f"{rate!r} * n / {total}"
         return None
 
@@ -243,7 +277,7 @@ class Rows:
         if len(stages) > 1:
             lines = [self.table(depths), *indent(lines)]
         start = [f"{CARRIED} = {self.instances[0].arguments.get(CARRIED, 0)}"] * self.carries
-        start += ["n = 0"] * indexed
+        start += [f"n = {self.offset}"] * indexed
         return Loop(grouped([*start, *lines]), self.paths(nested), nested)
 
     def growth(self, items: Sequence[Instance]) -> list[str] | None:
