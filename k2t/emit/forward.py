@@ -18,8 +18,10 @@ FAR = 12
 SHORT = ("x", "y", "z")
 OWN_NAMES = {"bool": ("mask",), "string": ("words",)}
 WIDTH = 76
+LINE = 88  # of a sum, which is a statement of its own
 DEPTH = 3
 REDUCTIONS = (".mean", ".amax", ".sum")
+SUMS = ("+", "-", "*")
 OPERATORS = {*syntax.UNARY, *syntax.BINARY, *syntax.COMPARE, "[]"}
 
 
@@ -37,12 +39,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Pending:
-    """An expression that waits to be written into the next statement."""
+    """An expression that waits to be written into the next statement.
+
+    Attributes:
+        layers: whether it calls a layer with weights.
+        number: of its operation.
+    """
 
     node: cst.BaseExpression
     width: int
     depth: int
     reads: tuple[str, ...]
+    layers: bool
+    number: int
 
 
 class Forward:
@@ -100,13 +109,24 @@ class Forward:
         reads = self.reads(op)
         node = self.expression(op)
         output = op.outputs
-        if isinstance(output, Value) and self.fits_inline(number, output):
+        layers = has_weights(op) or any(item.layers for item in inner)
+        if isinstance(output, Value) and self.fits_inline(number, output) and not (layers and self.begins(number + 1)):
             width = len(syntax.render(node))
             depth = 1 + max((item.depth for item in inner), default=0)
-            if width <= WIDTH and depth <= DEPTH:
-                self.pending[output] = Pending(node, width, depth, reads)
+            width += sum(item.width for item in self.pending.values())
+            if width <= (LINE if self.pending else WIDTH) and depth <= DEPTH:
+                self.pending[output] = Pending(node, width, depth, reads, layers, number)
                 return
+        self.flush()
         self.assign(number, op, node, reads)
+
+    def flush(self) -> None:
+        """Statements for what waits and was not read."""
+        for value in list(self.pending):
+            waiting = self.pending.pop(value)
+            made: list[tuple[Value, str]] = []
+            target = self.target(waiting.number, waiting.reads, value, made)
+            self.lines.append(Line(syntax.assign(target, waiting.node), tuple(made)))
 
     def reads(self, op: Op) -> tuple[str, ...]:
         """The variables that the expression of `op` reads, what is written into it included."""
@@ -117,12 +137,28 @@ class Forward:
         """Whether the value is read once, by the next operation, as its first tensor."""
         if self.uses[output] != 1 or number + 1 >= len(self.ops):
             return False
+        if self.begins_sum(number) or self.begins_sum(number - 1):
+            return True
         following = self.ops[number + 1]
         first = next(values((following.args, following.kwargs)), None)
         if following.target in REDUCTIONS and not self.fits_inline(number + 1, following.outputs):
             return first is output and self.ops[number].target not in OPERATORS
         in_order = first is output or self.ops[number].target == "[]"
         return in_order and any(arg is output for arg in following.args) and reads_well(self.ops[number], following)
+
+    def begins(self, number: int) -> bool:
+        """Whether a statement begins with the operation: a layer with weights that is no normalization."""
+        op = self.ops[number]
+        return has_weights(op) and not is_normalization(op.target)
+
+    def begins_sum(self, number: int) -> bool:
+        """Whether the operation and the next one are the two sides of the one behind them: `f(x) + g(y)`."""
+        if number < 0 or number + 2 >= len(self.ops):
+            return False
+        sides = [op.outputs for op in self.ops[number : number + 2]]
+        modules = all(isinstance(op.target, Module) for op in self.ops[number : number + 2])
+        alone = all(isinstance(side, Value) and self.uses[side] == 1 for side in sides)
+        return modules and alone and self.ops[number + 2].target in SUMS and [*self.ops[number + 2].args] == sides
 
     def assign(self, number: int, op: Op, node: cst.BaseExpression, reads: tuple[str, ...]) -> None:
         """`name = node`, or several names; what is called for what it does stands alone."""
@@ -248,7 +284,7 @@ def reads_well(producer: Op, consumer: Op) -> bool:
     if moves(producer):
         return True
     if isinstance(target, Module):
-        return not target.weights or is_normalization(target)
+        return not target.weights or (is_normalization(target) and not is_container(producer))
     if target == "[]":
         return isinstance(producer.target, Module)
     if target.startswith("."):
@@ -265,9 +301,19 @@ def moves(op: Op) -> bool:
     return op.target.startswith(".") or op.target == "F.pad"
 
 
-def is_normalization(module: Module) -> bool:
+def has_weights(op: Op) -> bool:
+    """Whether it is a layer with weights of its own."""
+    return isinstance(op.target, Module) and bool(op.target.weights)
+
+
+def is_container(op: Op) -> bool:
+    """Whether it calls several layers."""
+    return isinstance(op.target, Module) and (not isinstance(op.target.call, str) or bool(op.target.building))
+
+
+def is_normalization(target: str | Module | Branch) -> bool:
     """Whether it belongs to the layer in front of it."""
-    return isinstance(module.call, str) and "Norm" in module.call
+    return isinstance(target, Module) and isinstance(target.call, str) and "Norm" in target.call
 
 
 def globals_of(block: Block) -> set[str]:
