@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from k2t.graph import Array, Shape, StoredArray
 
+# What a classifier ends with: it makes probabilities of scores.
+PROBABILITIES = ("F.softmax", "torch.sigmoid")
 # How an operation reads and writes the layout of its tensors:
 #   any           the same layout for all, whichever it is (elementwise; axes are given as Axis, Axes, ...)
 #   keras         Keras's order for all
@@ -332,6 +334,7 @@ class Block:
         arguments: of the constructor.
         setup: statements at the start of the constructor, verbatim.
         summary: the docstring, where the shapes alone would not do.
+        owners: after `lower`: Keras's names of the model and of the models around it; those of layers may begin so.
     """
 
     name: str
@@ -343,6 +346,7 @@ class Block:
     arguments: list[Argument] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
     summary: str = ""
+    owners: tuple[str, ...] = ()
 
     def all_ops(self) -> Iterator[Op]:
         """The operations, those under a condition included."""

@@ -13,9 +13,8 @@ from k2t.emit import syntax
 from k2t.emit.forward import Forward, Line, input_arguments, type_of
 from k2t.emit.initial import constant_of
 from k2t.graph import map_structure
-from k2t.program import Argument, Block, Branch, Code, Module, Op, Parameter, Value, values
+from k2t.program import PROBABILITIES, Argument, Block, Branch, Code, Module, Op, Parameter, Value, values
 
-LAST = ("F.softmax", "torch.sigmoid")
 TYPED = {f"F.{name}" for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "silu", "mish", "hardswish", "softmax")}
 TYPED |= {"torch.cat", "torch.tanh", "torch.sigmoid"}
 # The variable of what a `return` computes, for verification.
@@ -148,7 +147,7 @@ def typed(lines: list[Line], result: Any, arguments: list[str]) -> list[Line]:
 def split_last(block: Block) -> tuple[list[Op], Op | None]:
     """All operations, or all but a last softmax or sigmoid that makes the only output."""
     last = block.ops[-1] if block.ops else None
-    if last and last.target in LAST and block.outputs is last.outputs:
+    if last and last.target in PROBABILITIES and block.outputs is last.outputs:
         return block.ops[:-1], last
     return block.ops, None
 

@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 
 from k2t.emit import syntax
-from k2t.lower.names import Namespace, identifier, is_automatic
+from k2t.lower.names import Namespace, identifier, is_automatic, local, spelled
 from k2t.program import Block, Branch, Code, Device, Module, Op, Parameter, Size, Value, leaves, values
 
 # A value used this many operations later gets a name of its own, others are called like this.
@@ -89,7 +89,7 @@ class Forward:
         taken = Namespace({*globals_of(self.block), *input_arguments(self.block), *SHORT})
         inputs = set(self.block.inputs)
         return {
-            value: taken.claim(identifier(wish).lower())
+            value: taken.claim(spelled(identifier(wish)))
             for value, wish in wishes.items()
             if value not in inputs and not is_automatic(wish)
         }
@@ -215,10 +215,10 @@ class Forward:
 
     def long_name(self, value: Value) -> str:
         """A variable for what is read much later: its layer, if a person named it."""
-        layer = value.layer.partition("#")[0]
+        layer = local(value.layer.partition("#")[0], self.block.owners)
         if is_automatic(layer):
             return self.namespace.numbered("skip")
-        return self.namespace.claim(identifier(layer).lower())
+        return self.namespace.claim(spelled(identifier(layer)))
 
     def value(self, value: Value) -> cst.BaseExpression:
         """A tensor where it is read."""

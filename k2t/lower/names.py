@@ -23,7 +23,7 @@ state_dict to to_empty train training type xpu zero_grad reset_states init_weigh
 """
 RESERVED = frozenset(MODULE_ATTRIBUTES.split())
 # Names that Keras gives to models that have none.
-AUTOMATIC = re.compile(r"(sequential|model|functional)(_\d+)?")
+AUTOMATIC = re.compile(r"(sequential|model|functional)(_?\d+)?")
 # Names that Keras makes up for layers: they say no more than the layer's kind.
 AUTOMATIC_LAYER = re.compile(
     r"(conv(olution)?[123]d(_transpose)?|(depthwise|separable)_?conv(olution)?[123]d|conv_?lstm[123]d|einsum_dense|dense"
@@ -139,14 +139,30 @@ class Namespace:
 def name_everything(main: Block, wish: str | None) -> list[Block]:
     """Name classes and attributes; returns all blocks, each after those that it uses."""
     classes = Namespace({"F", "Tensor", "Path"}, separator="")
+    main.owners = (main.name,)
     main.name = classes.claim(class_name(wish or ("Net" if AUTOMATIC.fullmatch(main.name) else main.name)))
     blocks: list[Block] = []
     collect(main, blocks)
     for block in blocks:
         if block is not main:
-            block.name = classes.claim(class_name(block.name))
+            block.owners = (block.name, *main.owners)
+            own = local(block.name, main.owners)
+            block.name = classes.claim(part_name(block) if AUTOMATIC.fullmatch(own) else class_name(own))
         name_attributes(block)
     return blocks
+
+
+def part_name(block: Block) -> str:
+    """What people call a model without a name inside another, by its layers."""
+    inner: list[Block] = []
+    collect(block, inner)
+    layers = [module for each in inner for module in each.modules() if module.weights]
+    kinds = {str(module.call) for module in layers}
+    if not layers:
+        return "Transform"
+    if any("Transpose" in kind for kind in kinds):
+        return "Decoder"
+    return "Encoder" if kinds - {"nn.Linear", "nn.BatchNorm1d", "nn.LayerNorm"} else "Head"
 
 
 def collect(block: Block, blocks: list[Block]) -> None:
@@ -159,16 +175,22 @@ def collect(block: Block, blocks: list[Block]) -> None:
 
 def name_attributes(block: Block) -> None:
     """Attributes are named after the Keras layers, or after what they are where Keras made up the name."""
-    items: list[Module | Parameter] = [*block.modules(), *block.parameters()]
-    own = {item: own_name(item) for item in items}
-    names = Namespace(RESERVED)
-    for item, name in own.items():
-        if name is not None:
-            item.name = names.claim(name)
+    for item, name in attribute_names([*block.modules(), *block.parameters()], block.owners).items():
+        item.name = name
+
+
+def attribute_names(
+    items: Iterable[Module | Parameter], owners: tuple[str, ...], taken: Iterable[str] = ()
+) -> dict[Module | Parameter, str]:
+    """The name of each, numbered where several of a kind have none of their own."""
+    own = {item: own_name(item, owners) for item in items}
+    names = Namespace(RESERVED | {*taken})
+    found = {item: names.claim(name) for item, name in own.items() if name is not None}
     kinds = {item: kind_name(item) for item, name in own.items() if name is None}
     counts = Counter(kinds.values())
-    for item, kind in kinds.items():
-        item.name = names.claim(kind) if counts[kind] == 1 else names.numbered(kind)
+    return found | {
+        item: names.claim(kind) if counts[kind] == 1 else names.numbered(kind) for item, kind in kinds.items()
+    }
 
 
 def is_automatic(layer: str) -> bool:
@@ -176,11 +198,18 @@ def is_automatic(layer: str) -> bool:
     return not layer or AUTOMATIC_LAYER.fullmatch(layer.lower()) is not None
 
 
-def own_name(item: Module | Parameter) -> str | None:
+def local(layer: str, owners: Iterable[str]) -> str:
+    """The name of a layer without that of a model around it: `stem_conv` for `mynet_stem_conv`."""
+    rest = next((layer[len(owner) :] for owner in owners if re.match(rf"{re.escape(owner)}[_-][A-Za-z]", layer)), "")
+    return rest[1:] or layer
+
+
+def own_name(item: Module | Parameter, owners: Iterable[str]) -> str | None:
     """The name that a person gave the layer, as PyTorch code spells it; None if there is none."""
-    if is_automatic(item.layer):
+    layer = local(item.layer, owners)
+    if is_automatic(layer) or (isinstance(item, Module) and AUTOMATIC.fullmatch(layer)):
         return None
-    name = spelled(identifier(item.layer))
+    name = spelled(identifier(layer))
     return f"{name}_{item.role}" if item.role else name
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k2t.graph import map_structure
-from k2t.lower.names import RESERVED, Namespace
+from k2t.lower.names import RESERVED, Namespace, local
 from k2t.program import Block, Code, Module, Op, Parameter, Value, leaves
 from k2t.recover.align import Step
 from k2t.recover.conditions import conditional
@@ -25,9 +25,10 @@ OFTEN = 3  # an expression that is written so often gets a name
 class ClassBuilder:
     """Builds the class of a group."""
 
-    def __init__(self, group: Group, layouts: dict[Value, tuple[int, ...]]) -> None:
+    def __init__(self, group: Group, around: Block) -> None:
         self.group = group
-        self.layouts = layouts
+        self.layouts = around.layouts
+        self.owners = around.owners
         self.scope = Scope()
         self.texts: dict[tuple[int, Slot], str] = {}
         template = group.template
@@ -51,7 +52,7 @@ class ClassBuilder:
         self.abbreviate()
         modules: dict[int, Module | Parameter] = {}
         ops = [self.op(number, step, modules) for number, step in enumerate(self.group.template.steps)]
-        block = Block("", self.group.template.inputs, [], ops, self.results())
+        block = Block("", self.group.template.inputs, [], ops, self.results(), owners=self.owners)
         self.name_attributes(modules)
         self.name_values()
         block.ops = conditional(block, self.group.template.steps, self.presence(), self.scope)
@@ -60,7 +61,7 @@ class ClassBuilder:
             op.args, op.kwargs = self.attributes(op.args), self.attributes(op.kwargs)
         block.input_names = [f"x{i}" for i in range(len(block.inputs))]
         block.setup = self.setup(block)
-        block.name = class_name([segment.prefix for segment in self.group.segments], block)
+        block.name = class_name([local(segment.prefix, self.owners) for segment in self.group.segments], block)
         block.summary = self.summary()
         return block, self.instances(block, modules)
 

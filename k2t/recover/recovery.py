@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from k2t.lower.names import RESERVED, Namespace, kind_name, own_name
+from k2t.lower.names import RESERVED, Namespace, attribute_names, kind_name, own_name
 from k2t.program import Block, Branch, Module, Op, Parameter, Value, values
 from k2t.recover.classes import ClassBuilder
 from k2t.recover.express import text_of
@@ -129,7 +129,7 @@ class Recoverer:
         """One class for nested models that are alike."""
         around = next(b for b in self.blocks if any(module.call is same[0] for module in b.modules()))
         self.ops[around], turned = turn(self.ops[around], same)
-        block, instances = ClassBuilder(group_of(same, turned), same[0].layouts).build()
+        block, instances = ClassBuilder(group_of(same, turned), same[0]).build()
         self.claim(block)
         callers = {m.call: m for b in self.blocks for m in b.modules() if isinstance(m.call, Block)}
         for own, instance in zip(same, instances, strict=True):
@@ -157,14 +157,23 @@ class Recoverer:
             if criterion == "cells" and code.ops != ops:
                 code.ops = regrouped(code, Splitter(code).labels())
             for group in choose(Splitter(code, criterion)):
-                own, members = ClassBuilder(group, block.layouts).build()
+                own, members = ClassBuilder(group, block).build()
                 self.claim(own)
                 code.ops = self.collapsed(code.ops, members)
+        self.renumber(code)
         seats = [Seat("", code)]
         taken = Namespace(RESERVED | {item.name for item in code.modules()} | {item.name for item in code.parameters()})
         code.ops = self.rows(code, taken, seats)
         self.found.classes.append(code)
         self.found.seats[block] = seats
+
+    def renumber(self, code: Block) -> None:
+        """What is in no class is named as if there were nothing else."""
+        items: list[Module | Parameter] = [*code.modules(), *code.parameters()]
+        left = [item for item in items if id(item) not in self.instances]
+        taken = {item.name for item in items if id(item) in self.instances}
+        for item, name in attribute_names(left, code.owners, taken).items():
+            self.rename(item, name)
 
     def with_replaced(self, op: Op) -> Op:
         """The operation, a call of a nested model that has become an instance as such."""
@@ -220,16 +229,16 @@ class Recoverer:
             for count in lengths(instances):
                 run = code.ops[position : position + count]
                 if count == 1:
-                    self.single(run[0], taken, seats)
+                    self.single(run[0], taken, seats, code.owners)
                 ops.append(run[0] if count == 1 else self.row(run, taken, seats))
                 position += count
         return ops
 
-    def single(self, op: Op, taken: Namespace, seats: list[Seat]) -> None:
+    def single(self, op: Op, taken: Namespace, seats: list[Seat], owners: tuple[str, ...]) -> None:
         """Name an instance that stands alone."""
         instance, module = self.instance(op), op.target
         if instance is not None and isinstance(module, Module):
-            own, several = own_name(module), self.counts[instance.block] > 1
+            own, several = own_name(module, owners), self.counts[instance.block] > 1
             wish = own or kind_name(module)
             module.name = module.name or (taken.numbered if several and not own else taken.claim)(wish)
             self.place(instance, module.name, seats)

@@ -6,10 +6,10 @@ import heapq
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from k2t.lower.names import is_automatic
-from k2t.program import Block, Module, Op, Value, values
+from k2t.program import PROBABILITIES, Block, Module, Op, Value, values
 from k2t.recover.forms import Segment, is_depthwise, last_readers, segment_of
 from k2t.recover.naming import INDEX, common_prefix, common_suffix, layer_of
 
@@ -33,7 +33,8 @@ class Splitter:
         self.block = block
         self.criterion = criterion
         self.readers = last_readers(block)
-        self.taken: set[int] = set()
+        last = len(block.ops) - 1
+        self.taken = {last} if block.ops and block.ops[last].target in PROBABILITIES else set()
         self.names = [op.layer.partition("#")[0] for op in block.ops]
         self.counts = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
         self.live = list(live_counts(block, self.readers))
@@ -63,6 +64,7 @@ class Splitter:
         yield from self.by_names()
         yield self.by_flow()
         yield self.by_chain()
+        yield self.by_chain(resizes)
         yield self.by_layer()
         yield self.by_depthwise()
 
@@ -108,17 +110,35 @@ class Splitter:
                 found.append(self.segment(start, end))
         return found
 
-    def by_chain(self) -> list[Segment]:
-        """Operations of which each reads what the one before it makes, wherever their input is read besides."""
+    def by_chain(self, ends: Callable[[Op], bool] = lambda op: False) -> list[Segment]:
+        """Operations of which each reads what the one before it makes, wherever their input is read besides.
+
+        What `ends` says so of stands between chains.
+        """
         found = []
         start = 0
         for i in range(1, len(self.block.ops) + 1):
-            if i < len(self.block.ops) and self.continues(i):
+            joined = i < len(self.block.ops) and self.continues(i) and self.free(i - 1, i + 1)
+            if joined and not any(map(ends, self.block.ops[i - 1 : i + 1])):
                 continue
             start += not self.one_input(start)
             if i - start > 2 and self.free(start, i) and heavy(self.block.ops[start:i]):
                 found.append(self.segment(start, i))
             start = i
+        return self.trimmed(found)
+
+    def trimmed(self, segments: list[Segment]) -> list[Segment]:
+        """Without what only one has in front of the most frequent form or behind it."""
+        counts = Counter(segment.form for segment in segments)
+        usual = next((segment for segment in segments if counts[segment.form] == max(counts.values()) > 2), None)
+        if usual is None:
+            return segments
+        length, found = len(usual.ops), []
+        for segment in segments:
+            stop = segment.start + len(segment.ops)
+            parts = [self.segment(segment.start, segment.start + length), self.segment(stop - length, stop)]
+            longer = len(segment.ops) > length and counts[segment.form] == 1
+            found.append(next((part for part in parts if longer and part.form == usual.form), segment))
         return found
 
     def by_layer(self) -> list[Segment]:
@@ -271,6 +291,15 @@ def live_counts(block: Block, readers: dict[Value, int]) -> Iterator[int]:
         live.update(value for value in values(op.outputs) if value in readers)
         live.difference_update(ends[i])
         yield len(live)
+
+
+def resizes(op: Op) -> bool:
+    """Whether the result has another resolution than what the operation reads."""
+    kind = str(op.target.call) if isinstance(op.target, Module) else str(op.target)
+    if re.search("Pool|Upsample|ConvTranspose|interpolate", kind):
+        return True
+    read, made = [next(values(item), None) for item in (op.args, op.outputs)]
+    return bool(read and made and read.rank == made.rank and read.shape[1:-1] != made.shape[1:-1])
 
 
 def heavy(ops: list[Op]) -> bool:
