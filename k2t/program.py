@@ -12,8 +12,6 @@ from typing import Any, Literal
 
 from k2t.graph import Array, Shape, StoredArray
 
-# What a classifier ends with: it makes probabilities of scores.
-PROBABILITIES = ("F.softmax", "torch.sigmoid")
 # How an operation reads and writes the layout of its tensors:
 #   any           the same layout for all, whichever it is (elementwise; axes are given as Axis, Axes, ...)
 #   keras         Keras's order for all
