@@ -181,13 +181,11 @@ class Weight:
 
     Attributes:
         variables: what it is made of; empty for a constant such as torch's second bias.
-        transform: the arrays of `variables`, in order -> the tensor's values. Must not need the values to
-            know the shape (it is called on zeros to learn it).
+        transform: the arrays of `variables`, in order -> the tensor's values; called on zeros to learn the shape.
         buffer: True for what torch keeps as a buffer.
         trainable: whether the parameter requires a gradient.
         dtype: of the file's tensor, where it is not that of the variables.
-        start: after `lower`: what draws its values as Keras does, as statements with `{}` for the tensor; None where
-            that is not known.
+        start: after `lower`: what draws its values as Keras does, statements with `{}` for the tensor; None if unknown.
     """
 
     variables: tuple[Variable, ...]
