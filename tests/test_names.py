@@ -56,6 +56,15 @@ def test_layers_without_a_name_are_numbered_by_kind_and_outputs_are_named(keras:
     assert "return boxes, class_" in result.source
 
 
+def test_a_class_is_not_named_like_a_helper_that_it_constructs(tmp_path: Path) -> None:
+    code = (
+        "from keras import layers, Sequential\nmodel = Sequential([layers.ConvLSTM2D(2, 3, input_shape=(4, 8, 8, 1))])"
+    )
+    path = tmp_path / "conv_lstm.py"
+    path.write_text(code, "utf-8")
+    assert k2t.convert(path).class_name == "ConvLSTM1"
+
+
 def test_many_inputs_do_not_make_a_long_line(keras: Any, tmp_path: Path) -> None:
     inputs = [keras.Input((number + 2,), name=f"measurement_of_sensor_{number}") for number in range(6)]
     keras.Model(inputs, keras.layers.Concatenate()(inputs)).save(tmp_path / "net.keras")

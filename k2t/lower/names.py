@@ -138,11 +138,11 @@ class Namespace:
 
 def name_everything(main: Block, wish: str | None) -> list[Block]:
     """Name classes and attributes; returns all blocks, each after those that it uses."""
-    classes = Namespace({"F", "Tensor", "Path"}, separator="")
     main.owners = (main.name,)
-    main.name = classes.claim(class_name(wish or ("Net" if AUTOMATIC.fullmatch(main.name) else main.name)))
     blocks: list[Block] = []
     collect(main, blocks)
+    classes = class_names(blocks)
+    main.name = classes.claim(class_name(wish or ("Net" if AUTOMATIC.fullmatch(main.name) else main.name)))
     for block in blocks:
         if block is not main:
             block.owners = (block.name, *main.owners)
@@ -163,6 +163,12 @@ def part_name(block: Block) -> str:
     if any("Transpose" in kind for kind in kinds):
         return "Decoder"
     return "Encoder" if kinds - {"nn.Linear", "nn.BatchNorm1d", "nn.LayerNorm"} else "Head"
+
+
+def class_names(blocks: Iterable[Block]) -> Namespace:
+    """For the names of classes: what their file imports is taken, and so are the helpers that they construct."""
+    helpers = {module.call for block in blocks for module in block.modules() if isinstance(module.call, str)}
+    return Namespace({"F", "Tensor", "Path"} | helpers, separator="")
 
 
 def collect(block: Block, blocks: list[Block]) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from k2t.lower.names import RESERVED, Namespace, attribute_names, kind_name, own_name
+from k2t.lower.names import RESERVED, Namespace, attribute_names, class_names, kind_name, own_name
 from k2t.program import Block, Branch, Module, Op, Parameter, Value, values
 from k2t.recover.classes import ClassBuilder
 from k2t.recover.express import text_of
@@ -100,7 +100,8 @@ class Recoverer:
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = list(blocks)
-        self.names = Namespace({"F", "Tensor", "Path", *(block.name for block in blocks)}, separator="")
+        self.names = class_names(blocks)
+        self.names.taken |= {block.name for block in blocks}
         self.found = Recovery([], {})
         self.instances: dict[int, Instance] = {}
         self.counts: Counter[Block] = Counter()
