@@ -74,7 +74,7 @@ def is_sound(block: Block) -> bool:
     """Whether every value of a class is made before it is read."""
     known = set(block.inputs)
     for op in block.ops:
-        inside = set(known)
+        inside = set(known) if isinstance(op.target, Branch) else known
         for inner in (*(op.target.ops if isinstance(op.target, Branch) else ()), op):
             if not inside.issuperset(values((inner.args, inner.kwargs))):
                 return False
