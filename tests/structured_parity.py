@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from k2t.code import read_code
 from k2t.emit.weights import entries
 from k2t.graph import StoredArray
-from k2t.program import Block, Variable
+from k2t.structured.convert import from_code
 from k2t.structured.file import file_text
 from k2t.structured.translate import Structured, structured
 
@@ -23,19 +25,6 @@ def translated(path: Path, entry: str, arguments: dict[str, Any]) -> tuple[Struc
     return result, file_text([*result.classes, result.start], result.class_name)
 
 
-def variables(block: Block) -> list[Variable]:
-    """Each variable of a program once."""
-    found = {id(v): v for module in block.modules() for v in own(module)}
-    return list(found.values())
-
-
-def own(module: Any) -> list[Variable]:
-    """The variables of a module."""
-    if isinstance(module.call, Block):
-        return variables(module.call)
-    return [v for weight in module.weights.values() for v in weight.variables]
-
-
 def keras_model(path: Path, entry: str, arguments: dict[str, Any]) -> Any:
     """What the Keras code builds, with random weights."""
     import keras
@@ -43,28 +32,26 @@ def keras_model(path: Path, entry: str, arguments: dict[str, Any]) -> Any:
     keras.utils.clear_session()
     namespace: dict[str, Any] = {}
     exec(compile(path.read_text().replace("tensorflow.keras", "keras"), str(path), "exec"), namespace)
-    model = namespace[entry](**arguments)
+    owner, _, method = entry.rpartition(".")
+    model = (getattr(namespace[owner](), method) if owner else namespace[method])(**arguments)
     rng = np.random.default_rng(0)
     for variable in model.variables:
-        noise = rng.standard_normal(variable.shape) * 0.2
+        noise = (rng.standard_normal(variable.shape) * 0.2).astype("float32")
         variable.assign(np.abs(noise) + 0.5 if "variance" in variable.path else noise)
     return model
 
 
-def bind(block: Block, model: Any) -> None:
-    """Give each variable the values of the Keras layer of its name."""
-    by_layer: dict[str, list[Variable]] = {}
-    for variable in variables(block):
-        by_layer.setdefault(variable.owner[0], []).append(variable)
-    for name, found in by_layer.items():
-        own_variables = [v for v in model.get_layer(name).variables if "seed" not in v.path]
-        arrays = [np.asarray(v.numpy(), dtype=np.float64) for v in own_variables]
-        by_key = {tuple([v.name]): a for v, a in zip(own_variables, arrays, strict=True)}
-        for index, variable in enumerate(found):
-            key = (variable.name.rpartition("/")[2],)
-            array = by_key[key] if len(by_key) == len(arrays) else arrays[index]
-            assert array.shape == tuple(variable.shape), (name, variable.name)
-            variable.array = StoredArray(name, array.shape, array.dtype, lambda array=array: array)
+def bound(path: Path, entry: str, arguments: dict[str, Any], model: Any) -> Structured:
+    """The translation with the weights of the Keras model."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "model.weights.h5"
+        model.save_weights(weights)
+        result = from_code(path, entry, read_code(f"{path}:{entry}", arguments, (), weights), arguments, None)
+        for item in entries(result.main):
+            for variable in item.weight.variables:
+                array = np.array(variable.array.load())  # type: ignore[union-attr]
+                variable.array = StoredArray(variable.name, array.shape, array.dtype, lambda array=array: array)
+    return result
 
 
 def torch_model(text: str, result: Structured) -> torch.nn.Module:
@@ -93,9 +80,7 @@ def difference(path: Path, entry: str, sample: dict[str, Any], arguments: dict[s
     try:
         model = keras_model(path, entry, arguments)
         _, text = translated(path, entry, sample)
-        result = structured(path, entry, arguments)
-        bind(result.main, model)
-        net = torch_model(text, result)
+        net = torch_model(text, bound(path, entry, arguments, model))
         rng = np.random.default_rng(1)
         shapes = [[2, *(size or sizes for size in tensor.shape[1:])] for tensor in model.inputs]
         given = [rng.standard_normal(shape) for shape in shapes]

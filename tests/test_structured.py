@@ -29,6 +29,15 @@ CASES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "variants": ("net", {}, [{"width": 3, "channels": 2}]),
     "sequential": ("cnn", {}, [{"num_classes": 3}]),
     "stacked": ("mlp", {}, [{"depth": 2, "hidden": 5, "input_dim": 4}]),
+    "subclassed": ("classifier", {}, [{"num_classes": 3, "width": 4}]),
+    "siamese": ("siamese", {}, [{"features": 4, "units": 3}]),
+    "gan": ("GAN.build_generator", {}, []),
+    "projection": ("build_resnet", {}, [{"width": 3}]),
+    "towers": ("towers", {}, [{"kernels": (3, 3, 1, 5), "width": 2}]),
+    "downsample": ("encoder", {}, [{"width": 3}]),
+    "closure": ("build", {}, [{"width": 2}]),
+    "early": ("build", {}, [{"width": 4}]),
+    "pyramid": ("pyramid", {}, [{"width": 3}]),
 }
 GOLDEN = {name: (entry, sample) for name, (entry, sample, _) in CASES.items()} | {"script": ("model", {})}
 

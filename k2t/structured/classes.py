@@ -20,6 +20,7 @@ from k2t.structured.liveness import live, names, reads
 from k2t.structured.plan import Parameter, Plan
 from k2t.structured.projection import parsed, statement
 from k2t.structured.sizes import size_name
+from k2t.structured.texts import singular
 from k2t.structured.tidy import tidy
 
 VERBS = re.compile(r"^(build|create|make|get|define|construct|generate|init)_|_(model|network|net|fn)$")
@@ -123,7 +124,7 @@ def renamed(plan: Plan, body: list[ast.stmt]) -> list[ast.stmt]:
         wish = (
             "channels"
             if len(single) == 1 and name in single
-            else f"{word.removesuffix('s') if name in collections else word}_channels"
+            else f"{singular(word) if name in collections else word}_channels"
         )
         wish = f"{word}_channels" if wish in taken else wish
         while wish in taken:

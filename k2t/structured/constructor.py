@@ -199,6 +199,11 @@ class Constructor(Projection):
                 return self.channels(node.elts[path[0]], path[1:])
             items = ", ".join(self.either(item) for item in node.elts)
             return f"[{items}]" if isinstance(node, ast.List) else f"({items},)"
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            return (
+                f"{{{', '.join(f'{ast.unparse(self.config(key))}: {self.either(one)}' for key, one in pairs if key)}}}"
+            )
         if isinstance(node, ast.Subscript):
             return f"{self.channels(node.value)}[{ast.unparse(self.config_slice(node.slice))}]{steps}"
         if isinstance(node, ast.IfExp):
@@ -238,6 +243,8 @@ class Constructor(Projection):
         if len(made) > 1 and not path:
             return f"({', '.join(self.resolved(code_of(size), node) for size in made)},)"
         code = code_of(made[path[0] if path else 0])
+        if (collection := self.plan.collection(node)) and code == " + ".join(self.plan.sizes[node]):
+            return f"sum({self.channels(collection)})"
         if OPAQUE in code and isinstance(node, ast.Call):
             for key, module in self.plan.modules.items():
                 if self.plan.owner[key] is node and isinstance(module.call, ast.FunctionDef):

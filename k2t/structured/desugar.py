@@ -21,7 +21,7 @@ def wrapped(body: Sequence[ast.stmt], name: str, result: str, fixed: Collection[
 
 
 def with_loops(function: ast.FunctionDef) -> ast.FunctionDef:
-    """`xs = [layer(n)(x) for n in ns]` as an empty list and a loop that fills it."""
+    """`xs = [layer(n)(x) for n in ns]` as a list and a loop that fills it, `a, b = f(), g()` as two statements."""
     made = copy.copy(function)
     made.body = looped(function.body)
     return made
@@ -35,11 +35,26 @@ def looped(body: Sequence[ast.stmt]) -> list[ast.stmt]:
             inner = copy.copy(node)
             inner.body, inner.orelse = looped(node.body), looped(node.orelse)
             made.append(inner)
+        elif isinstance(node, ast.Assign) and (parts := apart(node)):
+            made += parts
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.ListComp) and builds(node.value):
             made += loop_of(node, node.value)
         else:
             made.append(node)
     return made
+
+
+def apart(node: ast.Assign) -> list[ast.stmt]:
+    """`a = f()` and `b = g()` for `a, b = f(), g()`; nothing for any other assignment."""
+    target, value = node.targets[0], node.value
+    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
+        return []
+    names = {item.id for item in target.elts if isinstance(item, ast.Name)}
+    read = {item.id for item in ast.walk(value) if isinstance(item, ast.Name)}
+    if names & read or not all(isinstance(item, ast.Call) for item in value.elts):
+        return []
+    pairs = zip(target.elts, value.elts, strict=True)
+    return [ast.copy_location(ast.Assign([one], item, lineno=node.lineno), node) for one, item in pairs]
 
 
 def builds(node: ast.ListComp) -> bool:

@@ -11,9 +11,10 @@ from k2t.emit.syntax import BINARY, COMPARE, UNARY
 from k2t.lower.names import Namespace
 from k2t.program import Value
 from k2t.structured.frames import NotStructured
-from k2t.structured.plan import PLACE, Plan, assigned, names_in
-from k2t.structured.projection import BUILTINS, Projection, parsed
+from k2t.structured.plan import PLACE, Plan
+from k2t.structured.projection import BUILTINS, Projection, indexed, parsed, permuted
 from k2t.structured.templates import Group, In, Key, Made, Moved, Of, Own, Step, Text
+from k2t.structured.texts import assigned, names_in, singular
 
 
 class Forward(Projection):
@@ -305,6 +306,9 @@ class Forward(Projection):
         if arg.kind == "slice":
             bounds = [self.argument(node, item, made) for item in arg.items]
             return ast.Slice(*(None if is_none(item) else item for item in bounds))
+        whole = [In(operand, path) for operand, path in self.plan.leaves[node]]
+        if (collection := self.plan.collection(node)) and list(arg.items) == whole:
+            return self.tensor(collection)
         items = [self.argument(node, item, made) for item in arg.items]
         return ast.List(items, ast.Load()) if arg.kind == "list" else ast.Tuple(items, ast.Load())
 
@@ -334,19 +338,6 @@ class Forward(Projection):
     def size(self, subject: ast.expr, axis: int, node: ast.expr) -> ast.expr:
         """One size of a tensor."""
         return indexed(ast.Attribute(self.tensor(subject), "shape", ast.Load()), (self.plan.axis_of(subject, axis),))
-
-
-def permuted(node: ast.expr, order: tuple[int, ...]) -> ast.expr:
-    """`node.permute(0, 2, 1)`."""
-    axes: list[ast.expr] = [ast.Constant(axis) for axis in order]
-    return ast.Call(ast.Attribute(node, "permute", ast.Load()), axes, []) if axes else node
-
-
-def indexed(node: ast.expr, path: tuple[Any, ...]) -> ast.expr:
-    """`node[a][b]`."""
-    for step in path:
-        node = ast.Subscript(node, parsed(repr(step)), ast.Load())
-    return node
 
 
 def made_in(structure: Any) -> list[Made]:
@@ -388,11 +379,6 @@ def joined(targets: list[ast.expr]) -> ast.expr:
 def zipped(items: list[ast.expr]) -> ast.expr:
     """One iterable, or several side by side."""
     return items[0] if len(items) == 1 else ast.Call(ast.Name("zip", ast.Load()), items, [])
-
-
-def singular(word: str) -> str:
-    """`conv_blocks` -> `conv_block`."""
-    return re.sub(r"s(\d*)$", r"\1", word) or word
 
 
 def is_norm(call: Any) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +55,14 @@ class ModelObject:
 def arguments(node: ast.FunctionDef | ast.Lambda) -> list[ast.arg]:
     """The arguments of a function, in order."""
     return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+
+
+def spelled(node: ast.AST, names: Sequence[str]) -> dict[str, ast.expr]:
+    """The arguments of a call by name, as the code has them."""
+    if not isinstance(node, ast.Call):
+        return {}
+    plain = itertools.takewhile(lambda item: not isinstance(item, ast.Starred), node.args)
+    return dict(zip(names, plain, strict=False)) | {k.arg: k.value for k in node.keywords if k.arg is not None}
 
 
 def default_values(node: ast.FunctionDef | ast.Lambda) -> dict[str, ast.expr]:
@@ -106,6 +116,7 @@ class Event:
         caller: for a call of a function, layer or model of the code, what is called; `callee` is its frame.
         spelled: then, the arguments of the function as the code has them.
         layer: for a call of a layer, the layer.
+        is_read: whether anything reads what it gave, which the last round of a loop may leave unread.
     """
 
     node: ast.AST
@@ -120,6 +131,7 @@ class Event:
     spelled: dict[str, ast.expr] = field(default_factory=dict)
     layer: LayerObject | None = None
     ops: list[Op] = field(default_factory=list)
+    is_read: bool = True
 
     @property
     def callee(self) -> Frame | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from k2t.rules.custom.objects import CustomClass
 from k2t.rules.tracing.names import Closure, Library, Scope
 from k2t.structured.desugar import with_loops
-from k2t.structured.frames import NotStructured, arguments
+from k2t.structured.frames import LayerObject, NotStructured, arguments
 from k2t.structured.objects import merged
 from k2t.structured.sequential import INPUT, MODEL, as_layer, called, functional
 
@@ -31,9 +32,15 @@ class Made:
 
 
 class Makers:
-    """The constructors that were met, each made once."""
+    """The constructors and functions that were met, each made once.
 
-    def __init__(self) -> None:
+    Attributes:
+        specialized: functions with a class for each combination of words and switches among their arguments.
+    """
+
+    def __init__(self, specialized: frozenset[str]) -> None:
+        self.specialized = specialized
+        self.variants: dict[Any, ast.FunctionDef] = {}
         self.known: dict[ast.AST, Made | None] = {}
         self.loops: dict[ast.FunctionDef, ast.FunctionDef] = {}
 
@@ -42,6 +49,24 @@ class Makers:
         if node not in self.loops:
             self.loops[node] = with_loops(node)
         return self.loops[node]
+
+    def variant(self, node: ast.FunctionDef, bound: dict[str, Any]) -> ast.FunctionDef:
+        """The function, or where it differs too much from call to call, the one for this kind of call."""
+        if node.name not in self.specialized:
+            return node
+        kinds = str | bool | None | LayerObject
+        options = {key: item for value in bound.values() if isinstance(value, dict) for key, item in value.items()}
+        values = [value for name, value in (bound | options).items() if isinstance(value, kinds) and name != "name"]
+        words = [value.layer.kind.lower() if isinstance(value, LayerObject) else str(value) for value in values]
+        made_with = [repr(value.layer.options) for value in values if isinstance(value, LayerObject)]
+        key = (node, tuple(words), tuple(made_with))
+        if key not in self.variants:
+            made = copy.deepcopy(node)
+            first = next((other[1] for other in self.variants if other[0] is node), words)
+            told = [word for word, usual in zip(words, first, strict=False) if word != usual and word.isidentifier()]
+            made.name = "_".join([node.name, *(word for word in told if word not in ("None", "True", "False"))])
+            self.variants[key] = made
+        return self.variants[key]
 
     def of(self, function: Any) -> Made | None:
         """What a class or function of the code constructs; None where it constructs nothing of this kind."""

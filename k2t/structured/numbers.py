@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from k2t.errors import UntranslatableError
@@ -70,6 +70,10 @@ class Numbers(Interpreter):
             return value
         return symbol(value, ast.unparse(node), [self.dependency(name) for name in own if name in self.local])
 
+    def item(self, node: ast.AST, value: Any, key: Any) -> Any:
+        """`value[key]`; keys are plain numbers."""
+        return super().item(node, value, number(key))
+
     @property
     def local(self) -> dict[str, Any]:
         """The names of the current function itself."""
@@ -109,7 +113,10 @@ class Numbers(Interpreter):
             if isinstance(target, ast.Name):
                 self.frame.versions[target.id] += 1
                 self.frame.assigned[target.id].append(value)
-        super().assign(target, value)
+        if isinstance(target, ast.Subscript) and any(values(value)) and self.frame is not None:
+            self.frame.collections.append(self.evaluate(target.value))
+        with self.plainly() if isinstance(target, ast.Subscript) else nullcontext():
+            super().assign(target, value)
 
     def method_call(self, bound: Bound, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method; lists and dicts that tensors are put into are remembered."""

@@ -15,7 +15,6 @@ from k2t.program import Block, Op, Value, values
 from k2t.structured.frames import Event, Frame, NotStructured, arguments
 from k2t.structured.learned import Again
 from k2t.structured.templates import (
-    Group,
     Key,
     ModuleTemplate,
     Own,
@@ -26,8 +25,8 @@ from k2t.structured.templates import (
     is_moved,
     paths,
     unified,
-    whole,
 )
+from k2t.structured.texts import assigned, names_in, plural, text_of
 from k2t.symbols import Symbolic, code_of, number
 
 # Modules without state whose function is the shorter way to write them, where their options are constants.
@@ -123,7 +122,8 @@ class Plan:
                     self.add(event, module)
             for node, outcomes in frame.taken.items():
                 self.taken.setdefault(node, set()).update(outcomes)
-        for node, pairs in found.items():
+        for node, every in found.items():
+            pairs = [pair for pair in every if pair[0].is_read] or every
             self.templates[node] = unified(node, [template for _, template in pairs])
             self.describe(node, [event for event, _ in pairs])
         orders = {output_orders(frame) for frame in self.frames}
@@ -223,7 +223,8 @@ class Plan:
 
     def name(self) -> None:
         """Names of the attributes: Keras's where the code gives one, else after the kind; several are numbered."""
-        wishes = {key: self.wish(key, module) for key, module in self.modules.items()}
+        ordered = sorted(self.modules.items(), key=lambda pair: getattr(self.statement_of(pair[0][0]), "lineno", 0))
+        wishes = {key: self.wish(key, module) for key, module in ordered}
         names = Namespace(RESERVED | self.read_names(), separator="")
         counts: dict[str, int] = {}
         for wish in wishes.values():
@@ -262,6 +263,12 @@ class Plan:
             return identifier(found.value)
         return None
 
+    def statement_of(self, node: ast.AST) -> ast.AST:
+        """The statement that an expression belongs to."""
+        while not isinstance(node, ast.stmt) and node in self.parents:
+            node = self.parents[node]
+        return node
+
     def variable_of(self, key: Key) -> str | None:
         """The variable that the code assigns a layer to."""
         parent = self.parents.get(key[0])
@@ -282,6 +289,13 @@ class Plan:
                 made = replace(first, name=self.names[key], instances=[one for one, _ in module.instances])
                 ops.append(Op(made, (), {}, None))
         return Block(self.class_name, [], [], ops, None)
+
+    def collection(self, node: ast.AST) -> ast.expr | None:
+        """The list of tensors, of a length that may vary, that is the only operand of a place."""
+        if node not in self.leaves or len({operand for operand, _ in self.leaves[node]}) != 1:
+            return None
+        syntax = self.operands[node][self.leaves[node][0][0]]
+        return syntax if isinstance(syntax, ast.Name) and len(self.leaves[node]) > 1 else None
 
     def axis_of(self, subject: ast.expr, axis: int) -> int:
         """Where an axis of a tensor lies at run time."""
@@ -356,35 +370,3 @@ class Parameter:
         if self.tensor:
             return number(frame.arguments[self.tensor].shape[-1])
         return frame.arguments[self.shape][-1] if self.shape else frame.arguments[self.name]
-
-
-def text_of(value: Any) -> str:
-    """An argument as it is written."""
-    if isinstance(value, tuple):
-        return whole(value) or f"({', '.join(text_of(item) for item in value)},)"
-    if isinstance(value, list):
-        return f"[{', '.join(text_of(item) for item in value)}]"
-    if value is None or isinstance(value, bool | int | float | str):
-        return code_of(value)
-    raise NotStructured(f"an argument of type {type(value).__name__}")
-
-
-def names_in(structure: Any) -> set[str]:
-    """The variables in the expressions of arguments."""
-    if isinstance(structure, Text):
-        return set(re.findall(r"\b[A-Za-z_]\w*", structure.code)) - {"True", "False", "None", "float", "inf", "nan"}
-    if isinstance(structure, Group):
-        return names_in(structure.items)
-    if isinstance(structure, dict):
-        return names_in(tuple(structure.values()))
-    return set().union(*(names_in(item) for item in structure)) if isinstance(structure, tuple) else set()
-
-
-def assigned(node: ast.AST) -> set[str]:
-    """The variables that a piece of syntax assigns."""
-    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
-
-
-def plural(word: str) -> str:
-    """`conv_block` -> `conv_blocks`."""
-    return word if word.endswith("s") else f"{word}s"

@@ -29,6 +29,19 @@ def statement(code: str) -> ast.stmt:
     return ast.parse(code).body[0]
 
 
+def permuted(node: ast.expr, order: tuple[int, ...]) -> ast.expr:
+    """`node.permute(0, 2, 1)`."""
+    axes: list[ast.expr] = [ast.Constant(axis) for axis in order]
+    return ast.Call(ast.Attribute(node, "permute", ast.Load()), axes, []) if axes else node
+
+
+def indexed(node: ast.expr, path: tuple[Any, ...]) -> ast.expr:
+    """`node[a][b]`."""
+    for step in path:
+        node = ast.Subscript(node, parsed(repr(step)), ast.Load())
+    return node
+
+
 class Projection:
     """Walks the code of one function and writes one of the methods of its class."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
-import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,12 +16,23 @@ from k2t.rules.builder import Builder, apply_layer
 from k2t.rules.custom.objects import CustomClass
 from k2t.rules.parts import Parts
 from k2t.rules.tracing.names import Bound, Closure, Library, Returned, Scope
-from k2t.structured.frames import Caller, Event, Frame, LayerObject, ModelObject, NotStructured, arguments
+from k2t.structured.frames import Caller, Event, Frame, LayerObject, ModelObject, NotStructured, arguments, spelled
 from k2t.structured.layers import FUNCTIONAL, Constructors, kind_of
 from k2t.structured.learned import Learned
 from k2t.structured.makers import Made, Makers
 from k2t.structured.numbers import Numbers
-from k2t.structured.sizes import OPAQUE, inner_name, is_number, names_of_sizes, opened, size_name
+from k2t.structured.sizes import (
+    OPAQUE,
+    as_tuple,
+    fits,
+    inner_name,
+    is_collection,
+    is_number,
+    names_of_sizes,
+    opened,
+    size_name,
+    unsized,
+)
 from k2t.symbols import Symbolic, number, substitute, symbol
 
 # Functions of Python that hand tensors on as they are.
@@ -52,8 +61,7 @@ class Recorder(Numbers):
         self.learned = learned
         self.layers = Constructors(era)
         self.frames: list[Frame] = []
-        self.makers = Makers()
-        self.variants: dict[Any, ast.FunctionDef] = {}
+        self.makers = Makers(learned.specialized)
         self.places: dict[ast.AST, int] = {}
 
     def apply(self, node: ast.AST, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -185,6 +193,10 @@ class Recorder(Numbers):
         known = event.known
         made = list(values(event.output))
         event.made = [value.shape[-1] if value.shape else None for value in made]
+        if any(is_collection(syntax, value) for syntax, value in event.operands):
+            for value in made:  # another list may be longer
+                if value.shape and isinstance(value.shape[-1], Symbolic) and value not in tensors:
+                    value.shape = (*value.shape[:-1], symbol(number(value.shape[-1]), OPAQUE))
         inner = [value for op in ops for value in values(op.outputs)]
         for value in dict.fromkeys([*inner, *(value for value in made if value not in tensors)]):
             value.shape = tuple(substitute(size, known) for size in value.shape)
@@ -327,7 +339,7 @@ class Recorder(Numbers):
         node = function.node
         if not isinstance(node, ast.FunctionDef):
             raise NotStructured("a lambda of tensors")
-        node = self.variant(self.makers.looped(node), bound)
+        node = self.makers.variant(self.makers.looped(node), bound)
         kept_arguments = {name: list(value) if isinstance(value, list) else value for name, value in bound.items()}
         frame = Frame(node, kept_arguments, given, parent=self.frame, function=function)
         own = {name: self.argument_of(frame, name, value) for name, value in bound.items()}
@@ -344,23 +356,6 @@ class Recorder(Numbers):
         if frame.block is not None:
             self.frames.append(frame)
         return frame
-
-    def variant(self, node: ast.FunctionDef, bound: dict[str, Any]) -> ast.FunctionDef:
-        """The function, or where it differs too much from call to call, the one for this kind of call."""
-        if node.name not in self.learned.specialized:
-            return node
-        kinds = str | bool | None | LayerObject
-        values = [value for name, value in bound.items() if isinstance(value, kinds) and name != "name"]
-        words = [value.layer.kind.lower() if isinstance(value, LayerObject) else str(value) for value in values]
-        options = [repr(value.layer.options) for value in values if isinstance(value, LayerObject)]
-        key = (node, tuple(words), tuple(options))
-        if key not in self.variants:
-            made = copy.deepcopy(node)
-            first = next((other[1] for other in self.variants if other[0] is node), words)
-            told = [word for word, usual in zip(words, first, strict=False) if word != usual and word.isidentifier()]
-            made.name = "_".join([node.name, *(word for word in told if word not in ("None", "True", "False"))])
-            self.variants[key] = made
-        return self.variants[key]
 
     def argument_of(self, frame: Frame, name: str, value: Any) -> Any:
         """What a function sees of an argument."""
@@ -403,33 +398,3 @@ class Recorder(Numbers):
                 raise NotStructured("a model of other tensors than its inputs")
             inputs = order
         frame.block = Block(frame.name, inputs, [value.layer for value in inputs], frame.ops, output)
-
-
-def unsized(value: Any, name: str) -> Any:
-    """A tensor of a collection: its class does not know its sizes by name."""
-    if not isinstance(value, Value):
-        return number(value)
-    sizes = (symbol(number(n), OPAQUE) if n is not None else None for n in value.shape[1:])
-    return Value((value.shape[0], *sizes), value.dtype, layer=name)
-
-
-def fits(block: Block, tensors: list[Value]) -> bool:
-    """Whether a class was made for tensors of these sizes."""
-    return len(block.inputs) == len(tensors) and all(
-        own.rank == given.rank
-        and all(None in (a, b) or number(a) == number(b) for a, b in zip(own.shape, given.shape, strict=True))
-        for own, given in zip(block.inputs, tensors, strict=True)
-    )
-
-
-def spelled(node: ast.AST, names: Sequence[str]) -> dict[str, ast.expr]:
-    """The arguments of a call by name, as the code has them."""
-    if not isinstance(node, ast.Call):
-        return {}
-    plain = itertools.takewhile(lambda item: not isinstance(item, ast.Starred), node.args)
-    return dict(zip(names, plain, strict=False)) | {k.arg: k.value for k in node.keywords if k.arg is not None}
-
-
-def as_tuple(value: Any) -> tuple[Any, ...]:
-    """The numbers of a tuple, or one number."""
-    return tuple(value) if isinstance(value, tuple | list) and value else (value,)

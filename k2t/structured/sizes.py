@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
-from k2t.program import Value
+from k2t.program import Block, Value, values
 from k2t.structured.frames import Frame
 from k2t.symbols import Symbolic, number, symbol
 
@@ -44,6 +45,33 @@ def is_tensor(frame: Frame, name: str) -> bool:
     return isinstance(frame.arguments.get(name), Value)
 
 
+def is_collection(node: ast.expr, value: Any) -> bool:
+    """Whether an operand is a list of tensors that the code has filled, of a length that may vary."""
+    return isinstance(value, list | tuple) and isinstance(node, ast.Name) and sum(1 for _ in values(value)) > 1
+
+
 def is_number(value: Any) -> bool:
     """Whether it is a number that an expression may stand for."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def unsized(value: Any, name: str) -> Any:
+    """A tensor of a collection: its class does not know its sizes by name."""
+    if not isinstance(value, Value):
+        return number(value)
+    sizes = (symbol(number(n), OPAQUE) if n is not None else None for n in value.shape[1:])
+    return Value((value.shape[0], *sizes), value.dtype, layer=name)
+
+
+def fits(block: Block, tensors: list[Value]) -> bool:
+    """Whether a class was made for tensors of these sizes."""
+    return len(block.inputs) == len(tensors) and all(
+        own.rank == given.rank
+        and all(None in (a, b) or number(a) == number(b) for a, b in zip(own.shape, given.shape, strict=True))
+        for own, given in zip(block.inputs, tensors, strict=True)
+    )
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """The numbers of a tuple, or one number."""
+    return tuple(value) if isinstance(value, tuple | list) and value else (value,)

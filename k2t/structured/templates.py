@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value
+from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value, values
 from k2t.rules.parts import Parts
 from k2t.structured.frames import Event, Frame, NotStructured
 from k2t.symbols import Symbolic, code_of
@@ -127,10 +127,12 @@ class Reader:
             if not is_moved(op):
                 self.by_label.setdefault(op.layer, []).append(op)
         self.keys: dict[int, Key] = {}
+        self.used = set(values(frame.block.outputs)).union(*(values((op.args, op.kwargs)) for op in frame.block.ops))
 
     def read(self, event: Event) -> tuple[Template, list[ModuleTemplate]]:
         """What one execution did, and the modules that it called."""
         event.ops = self.by_label.get(event.label, [])
+        event.is_read = bool(event.ops) or not self.used.isdisjoint(values(event.output))
         known: dict[Value, Any] = {}
         for index, (_, value) in enumerate(event.operands):
             for path, leaf in paths(value):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from k2t.code.entry import EMPTY_WORDS, title
 from k2t.code.layers import era_of_code
 from k2t.code.script import Script
 from k2t.emit.initial import init_weights
@@ -115,7 +116,7 @@ def attempt(
     for frame in recorder.frames:
         lowered(frame, first)
     plans = planned(recorder.frames, main.node, names, learned.out_channels)
-    name_classes(plans, main.node, name)
+    name_classes(plans, main.node, name or main_name(main, entry, path))
     comments = Comments(path.read_text() if path.suffix == ".py" else "")
     written = []
     for plan in plans.values():  # the main function is the last one
@@ -136,11 +137,17 @@ def attempt(
     return Structured(texts, start, main.block, plan.class_name, constructed, made)
 
 
-def name_classes(plans: Mapping[ast.FunctionDef, Plan], main: ast.FunctionDef, wish: str | None) -> None:
-    """Name the classes after the functions, the main one as the user wants; classes of the code keep their names."""
+def main_name(main: Frame, entry: str, path: Path) -> str:
+    """The name of the main class: after its function, or the file where that is called `build_model` and the like."""
+    own = named(main.node.name)
+    return named(title(entry, path)) if own.lower() in EMPTY_WORDS else own
+
+
+def name_classes(plans: Mapping[ast.FunctionDef, Plan], main: ast.FunctionDef, wish: str) -> None:
+    """Name the classes after the functions, the main one by its wish, where no other function has that name."""
     names = class_names(frame.block for plan in plans.values() for frame in plan.frames if frame.block is not None)
-    own = {node.name for node in plans if node is not main and named(node.name) == node.name}
-    plans[main].class_name = names.claim(wish or f"{named(main.name)}{'Net' * (named(main.name) in own)}")
+    own = {named(node.name) for node in plans if node is not main}
+    plans[main].class_name = names.claim(f"{wish}Net" if wish in own else wish)
     for node, plan in plans.items():
         plan.class_name = plan.class_name or names.claim(named(node.name))
 

@@ -27,7 +27,7 @@ class Block(nn.Module):
         return x
 
 
-class Model(nn.Module):
+class Configured(nn.Module):
     def __init__(
         self,
         input_shape: tuple[int, ...] = (28, 28, 1),

@@ -85,7 +85,7 @@ class DenseBlock(nn.Module):
         return x
 
 
-class Model(nn.Module):
+class InceptionNet(nn.Module):
     def __init__(self, in_channels: int = 3, classes: int = 5, growth: int = 8) -> None:
         super().__init__()
         self.conv_bn = ConvBn(in_channels, 16, 7, strides=2)

@@ -34,7 +34,7 @@ class ConvTanh(nn.Module):
         return torch.tanh(self.conv(x))
 
 
-class Net(nn.Module):
+class Variants(nn.Module):
     def __init__(self, width: int = 8, channels: int = 3) -> None:
         super().__init__()
         self.conv = Conv(channels, width)
