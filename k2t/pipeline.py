@@ -58,6 +58,7 @@ class Result:
         source: the text of net.py.
         class_name: the main class in it.
         inputs, outputs: in Keras's order.
+        layer_calls: of code, how many calls of layers were translated: all of them.
         parameters: number of values in Keras's weights.
         origin: the path of the source.
         weights_origin: that of the weights, where they are in another file.
@@ -76,6 +77,7 @@ class Result:
     metadata: dict[str, str] = field(repr=False)
     room: int = field(repr=False)
     has_weights: bool = True
+    layer_calls: int = 0
     draft: Draft | None = field(default=None, repr=False)
     weights_origin: str = ""
 
@@ -169,6 +171,7 @@ def convert(
         metadata=metadata(main, tensors) | code.metadata | shas(head),
         room=room,
         has_weights=model.has_weights,
+        layer_calls=model.layer_calls,
         draft=draft,
         weights_origin=str(weights or ""),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -212,7 +213,9 @@ def test_code_is_not_run_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path = script(tmp_path, "open('ran', 'w')\n" + dedent(BUILDER))
     net = tmp_path / "net.py"
     assert main(["convert", f"{path}:build", "-o", str(net)]) == 0
-    assert "--run-source" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--run-source" in said
+    assert re.fullmatch(r"translated (\d+) of \1 layer calls", said.splitlines()[-1])
     assert not net.with_suffix(".safetensors").exists()
     assert main(["verify", str(net), f"{path}:build"]) == 2
     assert "--run-source" in capsys.readouterr().err

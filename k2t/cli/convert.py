@@ -95,6 +95,8 @@ def convert(
         click.echo(as_object(result, source, output, weights, parity))
     else:
         show(result, output, weights, parity)
+    if result.layer_calls:
+        note(f"translated {result.layer_calls} of {result.layer_calls} layer calls")
     return 0 if parity is None or parity.ok else 1
 
 
