@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 def main(run: Callable[..., int] = cli.main) -> int:
     """Run the command line; on Linux in a child process, since a damaged file can crash the HDF5 library."""
+    gc.set_threshold(20_000, 20, 50)  # a command makes much, drops little, and ends soon
     if sys.platform != "linux":
         return run()
     parent = Parent()
