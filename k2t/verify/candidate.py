@@ -169,8 +169,10 @@ def parse(net: Path) -> ast.Module:
     """The syntax tree of net.py."""
     try:
         return ast.parse(net.read_text("utf-8"), str(net))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ReadError(f"{net}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ReadError(f"{net}: cannot be opened ({error.strerror})") from error
+    except (SyntaxError, ValueError) as error:
+        raise ReadError(f"{net}: is no Python file that k2t wrote ({error})") from error
 
 
 @contextmanager
