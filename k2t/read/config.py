@@ -9,7 +9,6 @@ from typing import Any
 
 from k2t.errors import ReadError
 from k2t.graph import Call, Graph, Input, Layer, Ref, snake_case
-from k2t.read.bytecode.stored import recovered
 from k2t.read.eras import Era, modern_layer
 from k2t.read.functional import connect
 from k2t.read.values import declared_input, expect, is_keras, is_serialized, plain, quantization, shape, variable_dtype
@@ -151,6 +150,8 @@ class _Reader:
             options = {key: value for key, value in options.items() if key not in dropped}
             kind, options = modern_layer(kind, options, self.era)
         if kind == "Lambda":
+            from k2t.read.bytecode.stored import recovered  # seldom needed
+
             options = recovered(options)
         options = {key: self.option(key, value, f"{name}.{key}") for key, value in options.items()}
         layer = Layer(name, kind, options, dtype or "float32", trainable, keras_2=self.era.before_keras_3)
