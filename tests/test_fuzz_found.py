@@ -173,6 +173,15 @@ def test_layers_that_hand_no_mask_on_in_keras_2(kind: str, tmp_path: Path) -> No
     assert k2t.verify(tmp_path / "net.py", tmp_path / "model.h5").ok
 
 
+def test_scores_carry_the_mask_in_keras_2_too(tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    x = keras.Input((4, 3))
+    y, scores = keras.layers.MultiHeadAttention(2, 2)(x, x, use_causal_mask=True, return_attention_scores=True)
+    keras.Model(x, [y, keras.layers.Softmax()(scores)]).save(tmp_path / "model.h5")
+    k2t.convert(tmp_path / "model.h5").write(tmp_path / "net.py")
+    assert k2t.verify(tmp_path / "net.py", tmp_path / "model.h5", dtype="float64").ok
+
+
 def queries_that_may_see_nothing(keras: Any) -> Any:
     x = keras.Input((5, 3))
     y = keras.layers.Masking()(x)

@@ -256,20 +256,27 @@ def prelu(b: Builder, x: Value, *, shared_axes: list[int] | int | None = None) -
 
 @rule("Softmax", masking=True, examples=[example((5, 3)), example((5, 3), axis=1), example((5, 4), axis=[1, 2])])
 def softmax_layer(b: Builder, x: Value, *, axis: int | list[int] = -1, mask: Value | None = None) -> Value:
-    """F.softmax; over several axes, exp(x - logsumexp(x)); zeros where a mask is False."""
+    """F.softmax; over several axes, exp(x - logsumexp(x)); nothing where a mask is False."""
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     mask = x.mask if mask is None else mask
     if mask is not None and mask.rank < x.rank:
         raise UntranslatableError(f"a mask {mask.shape} does not fit its input {x.shape}")
     hidden = b.call("torch.logical_not", mask, dtype="bool") if mask is not None else None
-    scores = x if hidden is None else b.call(".masked_fill", x, hidden, -1e9, shape=x.shape)
+    scores = x if hidden is None else without(b, x, hidden)
     if len(axes) == 1:
         y = softmax(b, scores, axes[0])
     else:
         shape = tuple(1 if i in {a % x.rank for a in axes} else n for i, n in enumerate(x.shape))
         total = b.call("torch.logsumexp", scores, Axes(axes), keepdim=True, shape=shape)
         y = b.call("torch.exp", b.call("-", scores, total))
-    if hidden is not None:
+    if hidden is not None and not b.layer.keras_2:
         y = b.call(".masked_fill", y, hidden, 0.0, shape=x.shape)
-        y.mask = mask
+    y.mask = mask
     return y
+
+
+def without(b: Builder, x: Value, hidden: Value) -> Value:
+    """Scores such that what is hidden does not count: Keras 2 subtracts a large number, Keras 3 puts one there."""
+    if b.layer.keras_2:
+        return b.call("-", x, b.call("*", hidden, 1e9, dtype=x.dtype), shape=x.shape)
+    return b.call(".masked_fill", x, hidden, -1e9, shape=x.shape)

@@ -152,7 +152,7 @@ def attend(b: Builder, inputs: tuple[Value, Value, Value], heads: Heads, seen: S
     y = b.value(shape, query.dtype)
     weights = b.value((query.shape[0], heads.query, query.shape[1], value.shape[1]), query.dtype)
     b.calls(module, *inputs, outputs=(y, weights if scores else None), **options)
-    if mask and heads.penalty is None:  # Keras 3's own Softmax leaves its mask on the scores
+    if mask:  # the Softmax inside leaves it on the scores
         weights.mask = mask if mask.rank == 4 else b.call("[]", mask, (None, None), shape=(1, 1, *mask.shape))
     return (y, weights) if scores else y
 
