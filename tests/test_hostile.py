@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import itertools
@@ -253,3 +254,35 @@ def test_model_without_outputs_is_refused() -> None:
     graph = Graph("model", (Input("x", (None, 3)),), (), [])
     with pytest.raises(k2t.UnsupportedError, match="no tensor"):
         translate(graph)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"kernel:0": (3, 2)}, "(one/kernel, one/bias), the file holds 1"),
+        (
+            {"kernel:0": (3, 2), "bias:0": (2,), "more:0": (2,)},
+            "(one/kernel, one/bias), the file holds 3",
+        ),
+        ({"kernel:0": (2, 3), "bias:0": (2,)}, "one/kernel must have shape (3, 2), the file has (2, 3)"),
+        ({"kernel:0": (3, 2), "bias:0": ()}, "one/bias must have shape (2,), the file has ()"),
+    ],
+)
+def test_arrays_that_are_not_the_layers_are_refused_with_both_sides(
+    arrays: dict[str, tuple[int, ...]], message: str, tmp_path: Path
+) -> None:
+    weights = {"one": {name: np.zeros(shape, np.float32) for name, shape in arrays.items()}}
+    path = write_h5(tmp_path / "m.h5", SMALL, weights)
+    with pytest.raises(k2t.K2TError) as raised:
+        k2t.convert(path, output=tmp_path / "net.py")
+    assert message in str(raised.value)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["class", "a b; import os", '"""', "print(1)", "größe", "__init__", "1"])
+def test_names_are_never_code(name: str, tmp_path: Path) -> None:
+    model = sequential(dense(name, batch_input_shape=[None, 3]), name=name)
+    source = k2t.convert(write_h5(tmp_path / "m.h5", model, {name: kernel()})).source
+    statements = {type(node) for node in ast.parse(source).body[1:]}
+    assert statements <= {ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign}
+    assert not {"os", "print"} & {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
