@@ -307,7 +307,7 @@ class Recorder(Numbers):
                 raise NotStructured("a model is called with tensors of several sizes")
             caller.module = caller.module or Module(block, layer=self.event.label.partition("#")[0])
             outputs = map_structure(self.returned(caller.frame, bound), caller.frame.output)
-            self.frame.ops.append(Op(caller.module, tuple(tensors), {}, outputs, "fixed", self.event.label))
+            self.frame.ops.append(Op(caller.module, tuple(values(tensors)), {}, outputs, "fixed", self.event.label))
             return self.close(outputs)
 
     def returned(self, callee: Frame, bound: dict[str, Any]) -> Any:

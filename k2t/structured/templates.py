@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from k2t.graph import map_structure
 from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value, values
 from k2t.rules.parts import Parts
 from k2t.structured.frames import Event, Frame, NotStructured
@@ -201,7 +202,10 @@ class Reader:
             target = Own(self.keys[id(target)])
         elif not isinstance(target, str):
             raise NotStructured("an operation under a condition", event.node)
-        args = tuple(self.argument(arg, known) for arg in op.args)
+        given = iter(op.args)
+        taken = event.callee.tensors.values() if event.callee is not None else ()  # with the lists that they are in
+        whole_args = [map_structure(lambda _: next(given), value) for value in taken] or op.args
+        args = tuple(self.argument(arg, known) for arg in whole_args)
         return Step(target, args, tuple((key, self.argument(arg, known)) for key, arg in op.kwargs.items()))
 
     def argument(self, arg: Any, known: dict[Value, Any]) -> Any:
