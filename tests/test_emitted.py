@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import k2t
+from k2t.check import HEADER
 from k2t.emit.copied import FOLDER, defined
+from k2t.emit.header import Header, with_header
 
 ROOT = Path(__file__).parents[1]
 MODELS = sorted(path for path in (ROOT / "fixtures").iterdir() if path.suffix in (".h5", ".keras"))
@@ -68,3 +70,12 @@ def test_both_generations_of_a_model_give_the_same_code(name: str) -> None:
 def test_no_two_helpers_have_the_same_name() -> None:
     names = [defined(node) for path in sorted(FOLDER.glob("*.py")) for node in ast.parse(path.read_text("utf-8")).body]
     assert [name for name, count in Counter(filter(None, names)).items() if count > 1] == []
+
+
+def test_the_long_name_of_a_source_makes_no_long_line_and_is_read_back() -> None:
+    header = Header("a" * 70 + ".h5", "0" * 64, "2.2.4", "0.1.0", "")
+    text = with_header("Net", "", header)
+    found = HEADER.search(text)
+    assert max(map(len, text.splitlines())) <= 100
+    assert found is not None
+    assert found["source"] == header.source

@@ -121,7 +121,7 @@ def imports(body: str, helper_names: set[str]) -> str:
     lines += ["import torch"] if "torch." in body.replace("safetensors.torch", "") else []
     lines += ["from safetensors.torch import load_model"] if "load_model(" in body else []
     lines += ["from torch import Tensor, nn"]
-    lines += ["from torch.nn import functional as F"] if "F." in body else []
+    lines += ["from torch.nn import functional as F"] if re.search(r'^(?! *""").*\bF\.', body, re.M) else []
     return "\n".join(lines)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+WIDTH = 97  # of the first line, behind its quotes
+
 
 @dataclass(frozen=True)
 class Header:
@@ -27,8 +29,9 @@ class Header:
 def with_header(name: str, body: str, header: Header) -> str:
     """The whole file: where the class `name` comes from, then the body."""
     version = f" (Keras {header.keras_version})" if header.keras_version else ""
+    made, origin = f"{name}, converted by k2t {header.k2t_version}", f"from {header.source}{version}."
     lines = [
-        f"{name}, converted by k2t {header.k2t_version} from {header.source}{version}.",
+        f"{made} {origin}" if len(f"{made} {origin}") <= WIDTH else f"{made}\n{origin}",
         "",
         f"source sha256: {header.sha256}",
         *([f"weights sha256: {header.weights_sha256}"] if header.weights_sha256 else []),

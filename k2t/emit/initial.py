@@ -183,7 +183,8 @@ def class_branches(usual: Usual, starts: Iterable[Start]) -> dict[str, list[str]
         if item.statements is None or item.statements == expected.get(item.role):
             continue
         path = f"{item.path}.{item.key}".lstrip(".")
-        typed = not item.optional and not re.search(r"\.\d", path) and not RECURRENT.fullmatch(item.key)
+        maybe = item.optional or (item.key == "bias" and item.kind[0].startswith("nn.Conv"))
+        typed = not maybe and not re.search(r"\.\d", path) and not RECURRENT.fullmatch(item.key)
         target = f"module.{path}" if typed else f'module.get_parameter("{path}")'
         guard = f"if not isinstance(module.{item.path.partition('.')[0]}, nn.Identity):"
         new = [guard] * item.optional + [f"{'    ' * item.optional}{text.format(target)}" for text in item.statements]
