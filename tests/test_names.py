@@ -71,3 +71,30 @@ def test_many_inputs_do_not_make_a_long_line(keras: Any, tmp_path: Path) -> None
     source = k2t.convert(tmp_path / "net.keras").source
     assert max(map(len, source.splitlines())) <= 100
     assert "        measurement_of_sensor_5 (N, 7)\n" in source
+
+
+def test_layers_drop_the_name_of_the_model_and_a_last_sigmoid_stays_out_of_blocks(keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+
+    def level(x: Any, filters: int) -> Any:
+        for _ in range(2):
+            x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        return x
+
+    x = image = keras.Input((32, 32, 3))
+    skips = []
+    for filters in (4, 8, 16):
+        skips.append(level(x, filters))
+        x = layers.MaxPooling2D()(skips[-1])
+    x = level(x, 32)
+    for filters in (16, 8, 4):
+        x = layers.Conv2DTranspose(filters, 2, strides=2)(x)
+        x = level(layers.Concatenate()([x, skips.pop()]), filters)
+    mask = layers.Conv2D(1, 1, activation="sigmoid", name="tiny_unet_mask")(x)
+    keras.Model(image, mask, name="tiny_unet").save(tmp_path / "net.keras")
+    result = k2t.convert(tmp_path / "net.keras")
+    result.write(tmp_path / "net.py")
+    names = [name for name, _ in load_net(tmp_path / "net.py").load().named_children()]
+    assert names[0] == "conv_block1"
+    assert names[-1] == "mask"
+    assert "def logits" in result.source
