@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,9 @@ import parity  # noqa: F401 - sets the backend before Keras is imported
 import pytest
 
 from k2t.rules.base import RULES
+
+# Files that tests write twice in a second, with the same length, must not be taken from the cache of bytecode.
+sys.dont_write_bytecode = True
 
 
 @pytest.fixture(scope="session")
