@@ -66,7 +66,11 @@ def run(net: Any, result: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
     with torch.no_grad():
         output = net(*tensors)
     outputs = (
-        list(output.values()) if isinstance(output, dict) else list(output) if isinstance(output, tuple) else [output]
+        list(output.values())
+        if isinstance(output, dict)
+        else list(output)
+        if isinstance(output, list | tuple)
+        else [output]
     )
     assert len(outputs) == len(result.outputs)
     arrays = []
