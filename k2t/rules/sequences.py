@@ -89,9 +89,10 @@ def run(b: Builder, call: Given, loop: Loop, role: str) -> tuple[Value, tuple[Va
         x = ran.output
         final += ran.states
         kept += ran.raw
-    if mask is not None and loop.zero_output_for_mask:
-        in_order = loop.unroll and loop.return_sequences  # where Keras forgets that the steps are in reverse order
-        x = zero_where_masked(b, x, call.mask if in_order else mask, loop.return_sequences)
+    # unrolled, Keras forgets that the steps are in reverse order
+    valid = call.mask if loop.unroll and loop.return_sequences else mask
+    if valid is not None and loop.zero_output_for_mask:
+        x = zero_where_masked(b, x, valid, loop.return_sequences)
     if loop.stateful:
         keep_states(b, kept, role)
     return x, tuple(final)

@@ -321,7 +321,7 @@ def slice_update(b: Builder, inputs: Value, start_indices: Sequence[Any], update
     if any(is_tensor(item) for item in start_indices):
         raise UntranslatableError("slice_update at a place known at run time only")
     starts = [
-        start if None in (size, new) else max(0, min(start, size - new))
+        start if size is None or new is None else max(0, min(start, size - new))
         for start, size, new in zip(start_indices, inputs.shape, updates.shape, strict=True)
     ]
     cuts = [
