@@ -69,8 +69,8 @@ def run(net: Any, result: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
         list(output.values())
         if isinstance(output, dict)
         else list(output)
-        if isinstance(output, list | tuple)
-        else [output]
+        if isinstance(output, tuple) or (isinstance(output, list) and isinstance(output[0], torch.Tensor))
+        else [output]  # a tensor, or a list of strings
     )
     assert len(outputs) == len(result.outputs)
     arrays = []

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import applications
+import numpy as np
 import pytest
+import torch
+from parity import load_net
 
 import k2t
 
@@ -30,14 +33,22 @@ CASES = [
 
 
 @pytest.mark.parametrize(("library", "name", "suffix", "permutes"), CASES)
-def test_logits_agree_with_the_fewest_permutes(
+def test_logits_agree_with_the_fewest_permutes_and_flat_bit_for_bit(
     library: str, name: str, suffix: str, permutes: int, tmp_path: Path
 ) -> None:
     pytest.importorskip(library)
     with applications.float64(library) as keras:
-        case = applications.check(keras, applications.build(keras, name), tmp_path / f"{name}{suffix}")
+        model = applications.build(keras, name)
+        case = applications.check(keras, model, tmp_path / f"net{suffix}")
+        images = applications.images(model, 2, np.random.default_rng(1))
     assert case.ok, case
-    assert k2t.convert(tmp_path / f"{name}{suffix}", flat=True).source.count(".permute(") == permutes
+    flat = k2t.convert(tmp_path / f"net{suffix}", flat=True)
+    assert flat.source.count(".permute(") == permutes
+    flat.write(tmp_path / "flat.py")
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        recovered, plain = (load_net(tmp_path / f"{file}.py").load().float()(x) for file in ("net", "flat"))
+    assert torch.equal(recovered, plain)
 
 
 def test_a_unet_has_no_permute(tmp_path: Path) -> None:

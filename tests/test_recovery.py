@@ -8,7 +8,6 @@ import pstats
 from pathlib import Path
 from typing import Any
 
-import applications
 import numpy as np
 import pytest
 import torch
@@ -42,7 +41,6 @@ DEEPER = {
     "EfficientNetB7": "EfficientNetB0",
     "ConvNeXtXLarge": "ConvNeXtTiny",
 }
-EXACT = ["ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny", "NASNetMobile"]
 
 
 def architecture(keras: Any, name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Block:
@@ -89,20 +87,6 @@ def test_depth_is_free(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     keras = pytest.importorskip("keras")
     deep, shallow = (lines(written(architecture(keras, n, monkeypatch, tmp_path))) for n in (name, DEEPER[name]))
     assert abs(deep - shallow) <= 3
-
-
-@pytest.mark.parametrize("name", EXACT)
-def test_flat_and_structured_agree_bit_for_bit_and_with_keras(name: str, tmp_path: Path) -> None:
-    with applications.float64("keras") as keras:
-        model = applications.build(keras, name)
-        case = applications.check(keras, model, tmp_path / "net.keras")
-        inputs = applications.images(model, 2, np.random.default_rng(1))
-    assert case.ok, case
-    k2t.convert(tmp_path / "net.keras", flat=True).write(tmp_path / "flat.py")
-    x = torch.from_numpy(inputs).permute(0, 3, 1, 2).float()
-    with torch.no_grad():
-        structured, flat = (load_net(tmp_path / f"{file}.py").load().float()(x) for file in ("net", "flat"))
-    assert torch.equal(structured, flat)
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)

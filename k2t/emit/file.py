@@ -75,7 +75,8 @@ def summary(block: Block) -> str:
     if len(line) + len('    """"""') <= LINE_LENGTH:
         return line
     parts = {"Inputs": shapes, "Outputs": results}
-    lines = [f"{len(shapes)} input(s) -> {len(results)} output(s).", ""]
+    counts = [f"{len(items)} {title.lower().rstrip('s' if len(items) == 1 else '')}" for title, items in parts.items()]
+    lines = [f"{' -> '.join(counts)}.", ""]
     for title, items in parts.items():
         lines += [f"    {title}:", *(f"        {item}" for item in items)]
     return "\n".join([*lines, "    "])

@@ -27,7 +27,7 @@ AUTOMATIC = re.compile(r"(sequential|model|functional)(_?\d+)?")
 # Names that Keras makes up for layers: they say no more than the layer's kind.
 AUTOMATIC_LAYER = re.compile(
     r"(conv(olution)?[123]d(_transpose)?|(depthwise|separable)_?conv(olution)?[123]d|conv_?lstm[123]d|einsum_dense|dense"
-    r"|(batch|layer|group|rms|unit|spectral)_?normalization(_v1)?|embedding|masking|lambda|activation|softmax"
+    r"|(batch|layer|group|instance|rms|unit|spectral)_?normalization(_v1)?|embedding|masking|lambda|activation|softmax"
     r"|(leaky_|p_|thresholded_)?re_?lu|leakyrelu|prelu|elu|(spatial_?|gaussian_|alpha_)?dropout([123]d)?|gaussian_?noise"
     r"|(global_?)?(average|max)_?pooling[123]d|(zero_?padding|cropping|up_?sampling)[123]d|flatten|reshape|permute"
     r"|repeat_?vector|add|subtract|multiply|average|maximum|minimum|concatenate|merge|dot|multi_head_attention"
