@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 SLOW_WRITE = 100_000_000  # bytes that take about a second
 
 
-def refuse(context: click.Context, option: click.Parameter, value: Any) -> None:
-    """Say of an option that it is planned."""
-    if value:
-        raise K2TError(f"{option.opts[0]}: not implemented yet")
-
-
 @click.command()
 @click.argument("source")
 @click.option(

@@ -315,10 +315,6 @@ class Plan:
         if not self.out_channels:
             raise Again(out_channels=self.node.name)
 
-    def loops_of(self, key: Key) -> tuple[ast.AST, ...]:
-        """The loops around a module's constructor."""
-        return self.modules[key].loops
-
     def within(self, node: ast.AST) -> Iterator[Key]:
         """The modules constructed inside a piece of syntax, in the order of evaluation."""
         found = [place for part in ast.walk(node) for place in self.spots.get(part, ())]
