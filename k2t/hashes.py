@@ -6,7 +6,7 @@ import glob
 import hashlib
 from pathlib import Path
 
-BLOCK = 1 << 23  # bytes; other threads wait for each
+BLOCK = 1 << 23  # bytes in memory at a time
 
 
 def sha256(path: str | Path) -> str:

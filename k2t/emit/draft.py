@@ -7,27 +7,24 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from k2t.emit.weights import Entry, header
 
-T = TypeVar("T")
 TICK = 0.1  # seconds between two reports of progress
 
 
-class Background(Generic[T]):
+class Background:
     """A function that runs in a thread: reading, copying and hashing leave the interpreter to others."""
 
-    def __init__(self, function: Callable[[], T]) -> None:
+    def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
-        self._result: T
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._result = self._function()
+            self._function()
         except BaseException as error:
             self._error = error
 
@@ -36,12 +33,11 @@ class Background(Generic[T]):
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def result(self) -> T:
-        """What the function returned; what it raised is raised here."""
+    def finish(self) -> None:
+        """Wait for the end; what the function raised is raised here."""
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return self._result
 
 
 class Draft:
@@ -88,7 +84,7 @@ class Draft:
             while not self._writing.wait(TICK):
                 advance(self.written - reported)
                 reported = self.written
-            self._writing.result()
+            self._writing.finish()
             advance(self.written - reported)
             if len(head) > self.room:
                 self.room = len(head)
