@@ -14,7 +14,7 @@ from k2t.structured.frames import NotStructured
 from k2t.structured.plan import PLACE, Plan
 from k2t.structured.projection import BUILTINS, Projection, indexed, parsed, permuted
 from k2t.structured.templates import Group, In, Key, Made, Moved, Of, Own, Step, Text
-from k2t.structured.texts import assigned, names_in, singular
+from k2t.structured.texts import assigned, singular, variables_of
 
 
 class Forward(Projection):
@@ -314,7 +314,7 @@ class Forward(Projection):
 
     def text(self, node: ast.AST, arg: Text) -> ast.expr:
         """An expression of the constructor's variables."""
-        if not names_in(arg) or re.fullmatch(r"torch\.[\w.()]+", arg.code):
+        if not variables_of(arg) or re.fullmatch(r"torch\.[\w.()]+", arg.code):
             return parsed(arg.code)
         if PLACE.search(arg.code):
             raise NotStructured("an operation that depends on the channels", node)

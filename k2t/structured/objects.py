@@ -72,7 +72,7 @@ class Detacher:
             return made
         owner = made.args.args.pop(0).arg
         local = names_in(made)
-        variables = {name: free(name, local) for name in self.values} | attribute_names({"": made}, {"": owner})
+        variables = {name: free(name, local) for name in self.values} | attribute_variables({"": made}, {"": owner})
         methods = {name: found for one in reversed([*self.kind.lineage()]) for name, found in one.methods().items()}
         walker = WithoutSelf(owner, variables, methods)
         made.body = [walker.visit(node) for node in made.body]
@@ -150,7 +150,7 @@ def merged(kind: CustomClass) -> Function:
     if "__init__" in bodies:
         made = with_tensors(bodies["__init__"], call.args, [])
         made.name = kind.name
-    variables = attribute_names(bodies, owners)
+    variables = attribute_variables(bodies, owners)
     for name, body in bodies.items():
         statements = [node for node in body.body if not is_base_call(node, name)]
         if name == "build" and body.args.args:
@@ -183,7 +183,7 @@ def with_tensors(function: Function, tensors: ast.arguments, body: list[ast.stmt
     return ast.fix_missing_locations(made)
 
 
-def attribute_names(bodies: Mapping[str, Function], owners: Mapping[str, str]) -> dict[str, str]:
+def attribute_variables(bodies: Mapping[str, Function], owners: Mapping[str, str]) -> dict[str, str]:
     """The variable for each attribute: of the same name, if nothing else has it."""
     stored: dict[str, list[ast.expr]] = {}
     for name, body in bodies.items():

@@ -26,7 +26,7 @@ from k2t.structured.templates import (
     paths,
     unified,
 )
-from k2t.structured.texts import assigned, names_in, plural, text_of
+from k2t.structured.texts import assigned, plural, text_of, variables_of
 from k2t.symbols import Symbolic, code_of, number
 
 # Modules without state whose function is the shorter way to write them, where their options are constants.
@@ -203,7 +203,7 @@ class Plan:
         for key, module in list(self.modules.items()):
             if module.state or (not module.loops and module.call not in FUNCTIONS):
                 continue
-            names = names_in((module.args, module.kwargs)) - self.constants
+            names = variables_of((module.args, module.kwargs)) - self.constants
             if module.call in FUNCTIONS and not names:
                 del self.modules[key]
                 self.replace(key, FUNCTIONS[str(module.call)], module)
@@ -331,7 +331,7 @@ class Plan:
     def spot(self, key: Key) -> ast.AST:
         """Where a module is constructed: where the code does so, or else where the sizes of its input are known."""
         module, owner = self.modules[key], self.owner[key]
-        sizes = [name for name in names_in((module.args, module.kwargs)) if PLACE.fullmatch(name)]
+        sizes = [name for name in variables_of((module.args, module.kwargs)) if PLACE.fullmatch(name)]
         return key[0] if all(self.sizes[owner].get(name) for name in sizes) else owner
 
 

@@ -22,15 +22,15 @@ def text_of(value: Any) -> str:
     raise NotStructured(f"an argument of type {type(value).__name__}")
 
 
-def names_in(structure: Any) -> set[str]:
+def variables_of(structure: Any) -> set[str]:
     """The variables in the expressions of arguments."""
     if isinstance(structure, Text):
         return set(re.findall(r"\b[A-Za-z_]\w*", structure.code)) - {"True", "False", "None", "float", "inf", "nan"}
     if isinstance(structure, Group):
-        return names_in(structure.items)
+        return variables_of(structure.items)
     if isinstance(structure, dict):
-        return names_in(tuple(structure.values()))
-    return set().union(*(names_in(item) for item in structure)) if isinstance(structure, tuple) else set()
+        return variables_of(tuple(structure.values()))
+    return set().union(*(variables_of(item) for item in structure)) if isinstance(structure, tuple) else set()
 
 
 def assigned(node: ast.AST) -> set[str]:

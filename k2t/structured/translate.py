@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from k2t.code.entry import EMPTY_WORDS, title
-from k2t.code.layers import era_of_code
 from k2t.code.script import Script
 from k2t.emit.initial import init_weights
 from k2t.graph import Input
@@ -99,9 +98,6 @@ def attempt(
 ) -> Structured:
     """One translation, with what is known from those before."""
     script = Script(path, arguments)
-    script.main = script.module(path)
-    script.names = Scope(script.main)
-    script.era = era_of_code(script.main.tree)
     fixed = constants(script.main.tree)
     names = frozenset(fixed)
     recorder = Recorder(Scope(script.main), script.era, names, learned)
@@ -119,14 +115,14 @@ def attempt(
     name_classes(plans, main.node, name or main_name(main, entry, path))
     comments = Comments(path.read_text() if path.suffix == ".py" else "")
     written = []
-    for plan in plans.values():  # the main function is the last one
-        try:
+    try:
+        for plan in plans.values():  # the main function is the last one
             read(plan, plans, learned)
             start = started(plans.values()) if plan.node is main.node else ""
             written.append(write(plan, comments, ["self.apply(init_weights)"] * bool(start)))
-        except Again as again:
-            again.events = 10 + sum(len(frame.events) for frame in recorder.frames)
-            raise
+    except Again as again:
+        again.events = 10 + sum(len(frame.events) for frame in recorder.frames)
+        raise
     used = {name: script.main[name] for name in fixed if re.search(rf"\b{name}\b", "\n".join(written))}
     checked(recorder, main, plan, written, first, used)
     kept = [ast.unparse(fixed[name]) for name in needed(fixed, used)]
