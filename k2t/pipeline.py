@@ -147,9 +147,9 @@ def convert(
     blocks = [] if form else lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
     tensors = list(entries(main))
     room = len(header(tensors, metadata(main, tensors))) + places_room(main) // 8 * 8
+    draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
     call = partial(write_code, blocks, model_dtype(model, tensors), has_weights=model.has_weights, flat=flat)
     writing = partial(structured_code, form, tensors, model.has_weights) if form else submit(call)
-    draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
     code = writing()
     main.name = code.name
     tensors = [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
