@@ -215,7 +215,7 @@ class Libraries(Members):
             raise UntranslatableError(
                 f"no description of keras.applications.{parts[-1]}; it needs keras to be installed"
             )
-        if parts[-2] == "imagenet_utils":
+        if "weights" not in function.parameters():
             return self.apply(node, function, args, kwargs)
         if not isinstance(kwargs.get("weights"), Unknown):
             kwargs = {**kwargs, "weights": None}

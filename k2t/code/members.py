@@ -13,10 +13,15 @@ from k2t.code.graphs import is_function, ordered
 from k2t.code.models import SILENT, Models
 from k2t.code.objects import Configured, Custom, Made, Net, Parser, Partial, PendingWeight, Tensor, Thing
 from k2t.errors import UntranslatableError
-from k2t.graph import map_structure
+from k2t.graph import Layer, map_structure
 from k2t.program import Size, Value, leaves
+from k2t.rules.base import RULES
 from k2t.rules.custom.objects import CustomClass, Super
+from k2t.rules.lookup import lookup
 from k2t.rules.tracing.names import Bound, Library, Unknown
+
+# Layers that know their words.
+VOCABULARIES = frozenset({"StringLookup", "IntegerLookup"})
 
 
 class Members(Models):
@@ -245,14 +250,8 @@ class Members(Models):
             return Unknown(f"{made.layer.name}.{name}()", self.place(node))
         if name == "get_layer":
             return self.find_layer(node, made, *args, **kwargs)
-        if name == "get_output_at":
-            return made.calls[args[0]].output
-        if name == "get_input_at":
-            return made.calls[args[0]].args[0]
-        if name == "compute_output_shape":
-            tensor = self.given_tensor("shape", tuple(args[0]))
-            found = self.call(node, made, [tensor], {})
-            return map_structure(shape_in, found)
+        if (answer := self.asked(node, made, name, args)) is not None:
+            return answer
         if isinstance(made, Net) and made.sequential:
             if name == "add":
                 return self.add(node, made, args[0])
@@ -269,6 +268,20 @@ class Members(Models):
             return None
         raise UntranslatableError(f"the method {name} of {made.layer.kind}")
 
+    def asked(self, node: ast.AST, made: Made, name: str, args: list[Any]) -> Any:
+        """What a layer tells about itself; None where it is not asked."""
+        if name in ("get_vocabulary", "vocabulary_size") and made.layer.kind in VOCABULARIES:
+            found = vocabulary(made.layer)
+            return found if name == "get_vocabulary" else len(found)
+        if name == "get_output_at":
+            return made.calls[args[0]].output
+        if name == "get_input_at":
+            return made.calls[args[0]].args[0]
+        if name == "compute_output_shape":
+            tensor = self.given_tensor("shape", tuple(args[0]))
+            return map_structure(shape_in, self.call(node, made, [tensor], {}))
+        return None
+
     def find_layer(self, node: ast.AST, made: Made, name: Any = None, index: Any = None) -> Made:
         """`model.get_layer(name)`."""
         found = self.layers_of(node, made)
@@ -280,6 +293,15 @@ class Members(Models):
             if item.layer.name == name:
                 return item  # type: ignore[no-any-return]
         raise UntranslatableError(f"the model has no layer named {name!r}")
+
+
+def vocabulary(layer: Layer) -> list[Any]:
+    """The words of a lookup, special ones first."""
+    options = {**RULES[layer.kind].options, **layer.options}
+    names = ("mask_token", "oov_token", "num_oov_indices", "output_mode")
+    mask, oov, unknown, mode = (options[name] for name in names)
+    found = lookup(options["vocabulary"], mask, oov, unknown, mode, None)
+    return [mask] * found.first + [oov] * found.unknown + found.tokens
 
 
 def shape_in(leaf: Any) -> Any:

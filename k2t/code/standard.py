@@ -130,7 +130,19 @@ def variables(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any
     return args[0].attributes
 
 
-@handler("builtins.input", "builtins.open", "builtins.eval", "builtins.exec")
+@handler("builtins.eval")
+def evaluated(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`eval("ReLU")`: an expression that the code holds as text, followed like any other."""
+    if len(args) != 1 or not isinstance(args[0], str):
+        return refused(script, node, args, kwargs)
+    try:
+        found = ast.parse(args[0].strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return refused(script, node, args, kwargs)
+    return script.evaluate(found)
+
+
+@handler("builtins.input", "builtins.open", "builtins.exec")
 def refused(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """`builtins.input`."""
     return Unknown(text(node), script.place(node))
@@ -184,6 +196,12 @@ def joined(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) 
     return (
         os.path.join(*args) if all(isinstance(item, str) for item in args) else Unknown(text(node), script.place(node))
     )
+
+
+@handler("os.path.exists", "os.path.isfile", "os.path.isdir")
+def exists(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`os.path.exists`: no file is there yet that would make the code load a model instead of building it."""
+    return False
 
 
 @handler("K.image_data_format", "keras.config.image_data_format")

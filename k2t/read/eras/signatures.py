@@ -140,6 +140,8 @@ ZeroPadding3D padding data_format
 # Where they differ from those of Keras 3.
 KERAS_2 = """
 Conv3DTranspose filters kernel_size strides padding output_padding data_format dilation_rate activation use_bias
+CuDNNGRU units kernel_initializer recurrent_initializer bias_initializer kernel_regularizer recurrent_regularizer
+CuDNNLSTM units kernel_initializer recurrent_initializer bias_initializer unit_forget_bias kernel_regularizer
 EinsumDense equation output_shape activation bias_axes kernel_initializer bias_initializer kernel_regularizer
 Embedding input_dim output_dim embeddings_initializer embeddings_regularizer activity_regularizer
 LeakyReLU alpha

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import string
 from collections import ChainMap
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -66,10 +67,13 @@ METHODS: dict[type[Any], frozenset[str]] = {
 }
 ARRAY_ATTRIBUTES = frozenset({"T", "dtype", "ndim", "shape", "size"})
 DTYPES = "bool int8 uint8 int16 uint16 int32 int64 float16 float32 float64 complex64 complex128"
+STRINGS = "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits printable punctuation whitespace"
 # Attributes of libraries that are constants.
 CONSTANTS: dict[str, Any] = {
     **{f"{library}.{name}": name for library in ("tf", "np", "tf.dtypes") for name in DTYPES.split()},
     **{f"{library}.{name}": getattr(math, name) for library in ("np", "math") for name in ("pi", "e", "inf", "nan")},
+    **{f"string.{name}": getattr(string, name) for name in STRINGS.split()},
+    **{f"np.{alias}": name for alias, name in (("bool", "bool"), ("int", "int64"), ("float", "float64"))},
     "tf.newaxis": None,
     "np.newaxis": None,
     "keras.ops.newaxis": None,

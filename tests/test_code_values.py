@@ -1,0 +1,36 @@
+"""Values that code computes on the way to a model: libraries, files, texts; each is the width of a Dense layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import k2t
+
+VALUES = {
+    "letters of the standard library": ("import string\nunits = len(string.ascii_letters + string.digits)", 62),
+    "old names of numpy's types": ("import numpy as np\nunits = int(np.zeros(3).astype(np.float).size)", 3),
+    "a file of weights is not there yet": ("import os\nunits = 2 if os.path.exists('model.h5') else 5", 5),
+    "an expression in a text": ("size = 3\nunits = eval('size * 2')", 6),
+    "the words of a lookup": (
+        "words = layers.StringLookup(vocabulary=['a', 'b'], mask_token='')\n"
+        "units = words.vocabulary_size() + len(words.get_vocabulary())",
+        8,
+    ),
+    "layers of cuDNN by position": ("units = layers.CuDNNLSTM(7, 'glorot_uniform').units", 7),
+    "parts of applications": (
+        "from keras.applications.imagenet_utils import obtain_input_shape\n"
+        "units = obtain_input_shape(None, 224, 32, 'channels_last', True)[0]",
+        224,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_is_what_python_computes(name: str, tmp_path: Path) -> None:
+    code, units = VALUES[name]
+    model = "model = models.Sequential([Input((4,)), layers.Dense(units)])"
+    path = tmp_path / "script.py"
+    path.write_text(f"from keras import Input, layers, models\n{code}\n{model}")
+    assert f"nn.Linear(4, {units})" in k2t.convert(path, flat=True).source
