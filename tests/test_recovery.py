@@ -34,6 +34,7 @@ LONGEST = {
     "VGG16": 90,
     "ConvNeXtTiny": 150,
     "NASNetMobile": 320,
+    "MobileNetV3Large": 185,
 }
 DEEPER = {
     "ResNet152": "ResNet50",

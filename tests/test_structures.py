@@ -121,6 +121,23 @@ def unet(keras: Any) -> Any:
     return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
 
 
+@model
+def inverted_residuals(keras: Any) -> Any:
+    """With squeeze and excitation, and one activation or the other."""
+    layers = keras.layers
+    x = inputs = keras.Input((8, 8, 3))
+    blocks = ((4, "relu", 1), (4, "relu", 1), (6, "hard_silu", 2), (6, "hard_silu", 1), (6, "hard_silu", 1))
+    for i, (width, activation, stride) in enumerate(blocks):
+        before, name = x, f"block{i}"
+        x = layers.Conv2D(2 * x.shape[-1], 1, activation=activation, name=f"{name}_expand")(x)
+        x = layers.DepthwiseConv2D(3, stride, "same", activation=activation, name=f"{name}_depthwise")(x)
+        y = layers.Conv2D(x.shape[-1], 1, name=f"{name}_gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+        x = layers.Multiply()([x, layers.ReLU(6.0)(y + 3.0) * (1 / 6)])
+        x = layers.Conv2D(width, 1, name=f"{name}_project")(x)
+        x = layers.Add()([before, x]) if before.shape == x.shape else x
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+
+
 def two_calls_of_a_convolution(keras: Any, *shapes: tuple[int, ...]) -> Any:
     conv, pool = keras.layers.Conv2D(3, 3, strides=2, padding="same"), keras.layers.GlobalAveragePooling2D()
     inputs = [keras.Input(shape) for shape in shapes]
@@ -135,6 +152,17 @@ def test_a_shared_layer_pads_by_the_size_only_where_its_calls_differ(
     source = k2t.convert(tmp_path / "model.keras").source
     assert ("(0, 1, 0, 1)" in source) == fixed
     assert ("Conv2dSame" in source) != fixed
+
+
+def test_an_activation_that_differs_is_a_parameter_of_the_block(keras: Any, tmp_path: Path) -> None:
+    inverted_residuals(keras).save(tmp_path / "model.keras")
+    source = k2t.convert(tmp_path / "model.keras").source
+    assert source.count("class ") == 2
+    assert "activation: Callable[[Tensor], Tensor] = F." in source
+    assert "self.residual = in_channels == " in source
+    assert "if stride != 1 else nn.Identity()" in source
+    assert "F.hardsigmoid(" in source
+    assert "relu6" not in source
 
 
 def inputs_for(built: Any) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ from k2t.program import Argument, Block, Branch, Code, Module, Op, Parameter, Va
 from k2t.recover.split import PROBABILITIES
 
 TYPED = {f"F.{name}" for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "silu", "mish", "hardswish", "softmax")}
-TYPED |= {"torch.cat", "torch.tanh", "torch.sigmoid"}
+TYPED |= {"torch.cat", "torch.tanh", "torch.sigmoid", "self.activation"}
 # The variable of what a `return` computes, for verification.
 RESULT = "__k2t_result__"
 FILLED = {None: "torch.zeros", 0.0: "torch.zeros", 1.0: "torch.ones"}

@@ -12,6 +12,7 @@ import libcst as cst
 from k2t.emit.header import docstring_text
 from k2t.errors import K2TError
 
+DIGITS = 12  # of a number that nobody writes down
 PRECEDENCE: dict[type[cst.CSTNode], int] = {
     cst.Comparison: 1,
     cst.UnaryOperation: 8,
@@ -126,13 +127,16 @@ def literal(value: Any) -> cst.BaseExpression:
 
 
 def number(value: int | float) -> cst.BaseExpression:
-    """A number; infinities and NaN by name."""
+    """A number; infinities and NaN by name, `1 / 255` as such."""
     if value < 0:
         return unary("-", number(-value))
     if isinstance(value, int):
         return cst.Integer(str(int(value)))
     if not math.isfinite(value):
         return call(cst.Name("float"), [cst.SimpleString(f'"{value}"')], {})
+    whole = round(1 / value, 6) if value else 0.0
+    if 1 < whole < 1e6 and 1 / whole == value and len(repr(value)) > DIGITS:
+        return binary("/", cst.Integer("1"), number(int(whole) if whole.is_integer() else whole))
     return cst.Float(re.sub(r"e-0(?=\d)", "e-", repr(float(value))))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from k2t.lower.batchnorm import fold_batchnorm
-from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
+from k2t.lower.fold import fold_hard_sigmoid, fold_padding, fold_reshape, plain_dropout
 from k2t.lower.initial import begin
 from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
@@ -31,6 +31,7 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_b
         decide(block, layout if block is main else "torch")
         fold_padding(block)  # these read the order of axes that was decided
         fold_reshape(block)
+        fold_hard_sigmoid(block)
         plain_dropout(block)
         begin(block)
     return name_everything(main, name)

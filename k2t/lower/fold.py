@@ -9,6 +9,7 @@ from k2t.program import Block, Module, Op, Value, plain, values
 # The options of a convolution in PyTorch's order.
 CONVOLUTION = ("stride", "padding", "dilation", "groups", "bias", "padding_mode")
 REDUCTIONS = (".mean", ".amax")
+SIXTH = (("*", 1 / 6), ("/", 6.0))
 
 
 def fold_padding(block: Block) -> None:
@@ -77,6 +78,21 @@ def puts_back(reshape: Op, reduction: Op) -> bool:
     return all(target[axis] == 1 for axis in axes) and all(
         size == (-1 if known is None else known) for size, known in zip(kept, reduction.outputs.shape, strict=True)
     )
+
+
+def fold_hard_sigmoid(block: Block) -> None:
+    """Given: F.relu6(x + 3.0) * (1 / 6), as MobileNets were written in Keras. Result: F.hardsigmoid(x)."""
+    reads = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
+    reads.update(values(block.outputs))
+    makers = {op.outputs: op for op in block.ops if isinstance(op.outputs, Value) and reads[op.outputs] == 1}
+    folded: set[int] = set()
+    for op in block.ops:
+        clipped = makers.get(op.args[0]) if (op.target, *op.args[1:]) in SIXTH and op.args else None
+        shifted = makers.get(clipped.args[0]) if clipped and clipped.target == "F.relu6" else None
+        if clipped and shifted and (shifted.target, *shifted.args[1:]) == ("+", 3.0):
+            op.target, op.args = "F.hardsigmoid", shifted.args[:1]
+            folded |= {id(clipped), id(shifted)}
+    block.ops = [op for op in block.ops if id(op) not in folded]
 
 
 def plain_dropout(block: Block) -> None:

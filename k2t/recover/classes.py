@@ -160,6 +160,8 @@ class ClassBuilder:
         target = first.target
         if isinstance(target, Module):
             target = self.module(number, target, modules)
+        elif (number, ("target",)) in self.texts:
+            target = self.scope.attribute(self.texts[number, ("target",)])
         args = substitute.structure(("args",), first.args)
         kwargs = substitute.structure(("kwargs",), first.kwargs)
         outputs = rebuild(first.outputs, made)

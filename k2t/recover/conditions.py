@@ -10,21 +10,8 @@ from typing import Any
 from k2t.program import Block, Branch, Module, Op, Value, values
 from k2t.recover.align import Step
 from k2t.recover.express import Column, Scope
+from k2t.recover.forms import ACTIVATIONS
 
-# Functions of one tensor and the module that does the same.
-AS_MODULE = {
-    "F.relu": "nn.ReLU",
-    "F.relu6": "nn.ReLU6",
-    "F.silu": "nn.SiLU",
-    "F.gelu": "nn.GELU",
-    "F.elu": "nn.ELU",
-    "F.selu": "nn.SELU",
-    "F.leaky_relu": "nn.LeakyReLU",
-    "F.hardswish": "nn.Hardswish",
-    "F.hardsigmoid": "nn.Hardsigmoid",
-    "torch.sigmoid": "nn.Sigmoid",
-    "torch.tanh": "nn.Tanh",
-}
 FLAGS = {
     "MaxPool": "pool",
     "AvgPool": "pool",
@@ -100,7 +87,8 @@ def identity(run: Run, scope: Scope) -> Op | None:
     kind = str(modules[0].call).rpartition(".")[2]
     usual = next((word for start, word in FLAGS.items() if kind.startswith(start)), "")
     name = usual or next((module.name for module in modules if module.name), kind.lower())
-    whole.condition = condition(run, scope, re.split(r"_|\d+$", name)[0])
+    resizes = usual and usual != "project"
+    whole.condition = condition(run, scope, re.split(r"_|\d+$", name)[0], "spatial" if resizes else "bool")
     return Op(whole, (run.bypass,), {}, run.output, layer=run.ops[-1].layer)
 
 
@@ -122,8 +110,8 @@ def as_module(op: Op) -> Module | None:
     if op.target == "F.pad" and len(op.args) == 2 and not op.kwargs:
         call = PADS.get(op.args[0].rank)
         return Module(call, (plain(op.args[1]),), name="pad") if call else None
-    if isinstance(op.target, str) and op.target in AS_MODULE:
-        return Module(AS_MODULE[op.target], op.args[1:], dict(op.kwargs))
+    if isinstance(op.target, str) and op.target in ACTIVATIONS:
+        return Module(ACTIVATIONS[op.target], op.args[1:], dict(op.kwargs))
     return None
 
 
@@ -152,6 +140,6 @@ def branch(run: Run, scope: Scope) -> Op:
     return Op(Branch(f"self.{text}", run.ops, run.output, run.bypass), reads, {}, run.output, layer=run.ops[-1].layer)
 
 
-def condition(run: Run, scope: Scope, name: str) -> str:
-    """When the operations are there: an expression of the parameters, or a parameter more."""
-    return scope.express(run.presence, "bool") or scope.add(name, "bool", run.presence)
+def condition(run: Run, scope: Scope, name: str, kind: str = "bool") -> str:
+    """When the operations are there: an expression of the parameters, those of this kind first, or one more."""
+    return scope.express(run.presence, kind) or scope.add(name, "bool", run.presence)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from k2t.program import Argument
+from k2t.program import Argument, Code
 
 MISSING = object()  # the instance has no such operation: any value will do
 Column = tuple[Any, ...]
@@ -23,8 +23,10 @@ def constant(column: Column) -> bool:
 
 
 def fits(column: Column, made: Column) -> bool:
-    """Whether `made` is `column` wherever that says something."""
-    return all(want is MISSING or (got == want and got is not MISSING) for want, got in zip(column, made, strict=True))
+    """Whether `made` is `column` wherever that says something; 1 is not True."""
+    return all(
+        want is MISSING or (got == want and type(got) is type(want)) for want, got in zip(column, made, strict=True)
+    )
 
 
 def text_of(value: Any) -> str:
@@ -95,7 +97,7 @@ class Scope:
             if fits(column, named.column):
                 return named.name
         if all(type(value) is bool for value in known):
-            return self.condition(column)
+            return self.condition(column, kind)
         if all(isinstance(value, tuple) for value in known):
             return self.tuple(column, kind)
         if not all(type(value) is int for value in known):
@@ -150,12 +152,14 @@ class Scope:
                     return text
         return None
 
-    def condition(self, column: Column) -> str | None:
-        """A column of booleans: one of them, or a comparison."""
+    def condition(self, column: Column, kind: str) -> str | None:
+        """A column of booleans: one of them, or a comparison, of names of this kind first."""
         for named in self.names:
             flags = all(type(value) is bool for value in named.column)
             if flags and fits(column, tuple(not value for value in named.column)):
                 return f"not {named.name}"
+        if text := self.comparison(column, lambda named: named.kind == kind):
+            return text
         sizes = [named for named in self.names if named.kind == "channels"]
         for i, first in enumerate(sizes):
             for second in sizes[i + 1 :]:
@@ -163,8 +167,11 @@ class Scope:
                 for made, sign in ((same, "=="), (tuple(not value for value in same), "!=")):
                     if fits(column, made):
                         return f"{first.name} {sign} {second.name}"
-        others = (named for named in self.names if named.kind != "channels")
-        return next((text for named in others if (text := comparison(column, named))), None)
+        return self.comparison(column, lambda named: named.kind != "channels")
+
+    def comparison(self, column: Column, usable: Callable[[Named], bool]) -> str | None:
+        """Whether a name of these has one value."""
+        return next((text for named in filter(usable, self.names) if (text := comparison(column, named))), None)
 
 
 def comparison(column: Column, named: Named) -> str | None:
@@ -224,4 +231,6 @@ def annotation_of(value: Any) -> str:
     if isinstance(value, tuple):
         inner = {annotation_of(item) for item in value}
         return f"tuple[{', '.join([inner.pop()] * len(value))}]" if len(inner) == 1 else "tuple[float, ...]"
+    if isinstance(value, Code):
+        return "Callable[[Tensor], Tensor]"
     return "None" if value is None else type(value).__name__

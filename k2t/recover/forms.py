@@ -12,6 +12,20 @@ Slot = tuple[Any, ...]
 # Options that a constructor call may leave out.
 DEFAULTS: dict[str, Any] = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True}
 CONVOLUTIONS = ("nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
+# Functions of one tensor that stand for each other in blocks of one class, and the module that does the same.
+ACTIVATIONS = {
+    "F.relu": "nn.ReLU",
+    "F.relu6": "nn.ReLU6",
+    "F.silu": "nn.SiLU",
+    "F.gelu": "nn.GELU",
+    "F.elu": "nn.ELU",
+    "F.selu": "nn.SELU",
+    "F.leaky_relu": "nn.LeakyReLU",
+    "F.hardswish": "nn.Hardswish",
+    "F.hardsigmoid": "nn.Hardsigmoid",
+    "torch.sigmoid": "nn.Sigmoid",
+    "torch.tanh": "nn.Tanh",
+}
 # Functions and methods whose integers are sizes; those of others say which axis.
 SIZED = (".reshape", ".expand", ".repeat", ".split", ".narrow", "F.pad", "F.interpolate", "torch.split")
 
@@ -82,7 +96,14 @@ def kind_of(op: Op) -> Hashable:
     target = op.target
     if isinstance(target, Module):
         return ("module", module_kind(target), shape_of((op.args, op.kwargs), False))
+    if is_plain_activation(op):
+        target = "activation"
     return (target, shape_of((op.args, op.kwargs), target in SIZED), shape_of(op.outputs, False))
+
+
+def is_plain_activation(op: Op) -> bool:
+    """Whether it is an activation without options."""
+    return op.target in ACTIVATIONS and len(op.args) == 1 and not op.kwargs
 
 
 def module_kind(module: Module) -> Hashable:
@@ -137,6 +158,8 @@ def slots(op: Op) -> Iterator[tuple[Slot, Any]]:
         options = DEFAULTS | target.kwargs if target.call in CONVOLUTIONS else target.kwargs
         for name, value in options.items():
             yield ("module", name), value
+    if is_plain_activation(op):
+        yield ("target",), Code(str(target))
     yield from constants(("args",), op.args)
     yield from constants(("kwargs",), op.kwargs)
 

@@ -62,6 +62,8 @@ def slot_name(op: Op, slot: Slot) -> str:
             return target.call.arguments[slot[1]].name
         names = next((names for call, names in POSITIONS.items() if target.call.startswith(call)), ())
         return names[slot[1]] if slot[1] < len(names) else "value"
+    if slot == ("target",):
+        return "activation"
     if target == "F.pad":
         return "pad"
     named = [part for part in slot[1:] if isinstance(part, str)]
