@@ -133,6 +133,12 @@ def the_first_of_equal_numbers(keras: Any) -> Any:
     return keras.Model(x, keras.ops.top_k(keras.layers.ReLU()(x), 7))
 
 
+@found
+def a_loop_of_convolutions_before_a_convolution_of_one_channel(keras: Any) -> Any:
+    x = keras.Input((3, 5, 2))
+    return keras.Model(x, keras.layers.Conv1D(1, 3)(keras.layers.ConvLSTM1D(1, 1)(x)))
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:

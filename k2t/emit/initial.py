@@ -106,10 +106,14 @@ def start(owner: str, path: str, optional: bool, module: Module, key: str, weigh
 
 
 def usual_starts(starts: Iterable[Start]) -> Usual:
-    """Type -> role -> the most frequent statements; convolutions with and without groups are one type if they agree."""
+    """Type -> role -> the most frequent statements; convolutions with and without groups are one type if they agree.
+
+    What starts the gates of a ConvLSTM's convolution would not fit others, however many channels they have.
+    """
     counts: dict[tuple[tuple[str, bool], str], Counter[Statements]] = defaultdict(Counter)
     for item in starts:
-        if item.kind[0] and item.statements is not None:
+        gates = item.key == "bias" and len(item.statements or ()) > 1
+        if item.kind[0] and item.statements is not None and not gates:
             counts[item.kind, item.role][item.statements] += 1
     usual: Usual = defaultdict(dict)
     for (kind, role), found in counts.items():

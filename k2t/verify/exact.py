@@ -20,6 +20,7 @@ from k2t.resampling import matrix
 
 # Where Keras 3 has its functions for TensorFlow.
 KERAS_FUNCTIONS = "keras.src.backend.tensorflow.numpy"
+KERAS_LAYERS = "keras.src.backend.tensorflow.nn"
 # Where tf-keras names functions of TensorFlow as activations.
 LEGACY_ACTIVATIONS = "tf_keras.src.activations"
 # Where tf-keras turns images into float32, because resized ones were float32 anyway.
@@ -49,7 +50,9 @@ def float64_kernels() -> Iterator[None]:
         modules += [legacy, sys.modules[LEGACY_ACTIVATIONS]]
     changes = [(module, name, own[name]) for module in modules for name in own if hasattr(module, name)]
     if functions := sys.modules.get(KERAS_FUNCTIONS):
+        network = sys.modules[KERAS_LAYERS]
         changes.append((functions, "add", partial(add, functions.add)))
+        changes.append((network, "dot_product_attention", partial(attention, network.dot_product_attention)))
     if spectrograms := sys.modules.get(SPECTROGRAMS):
         layer, name = spectrograms.MelSpectrogram, "linear_to_mel_weight_matrix"
         changes.append((layer, name, mel_matrix(getattr(layer, name))))
@@ -152,6 +155,14 @@ def add(own: Any, x1: Any, x2: Any) -> Any:
 
     tensors = isinstance(x1, tf.Tensor) and isinstance(x2, tf.Tensor) and x1.dtype == x2.dtype
     return tf.add(x1, x2) if tensors and len(x2.shape) > 1 else own(x1, x2)
+
+
+def attention(
+    own: Any, query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, scale: Any = None, **options: Any
+) -> Any:
+    """`keras.ops.dot_product_attention`, which takes the root of the size of a head in float32."""
+    scale = scale or (key.shape[-1] and 1 / math.sqrt(key.shape[-1]))
+    return own(query, key, value, bias, mask, scale, **options)
 
 
 def mel_matrix(own: Any) -> Callable[..., Any]:
