@@ -21,7 +21,7 @@ from k2t.sources import code_parts, given
 
 MARK = b", converted by k2t "
 HEADER = re.compile(
-    r"\w+, converted by k2t \S+\sfrom (?P<source>.+?)(?: \(Keras [^)]*\))?\.\n"
+    r"\w+, converted by k2t \S+\sfrom\s(?P<source>.+?)(?:\s\(Keras [^)]*\))?\.\n"
     r"(?:.*\n)*?source sha256: (?P<sha256>[0-9a-f]{64})\n"
     r"(?:weights sha256: (?P<weights>[0-9a-f]{64})\n)?"
     r"(?:.*\n)*?code sha256: (?P<code>[0-9a-f]{64})\n"

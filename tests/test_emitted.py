@@ -72,8 +72,9 @@ def test_no_two_helpers_have_the_same_name() -> None:
     assert [name for name, count in Counter(filter(None, names)).items() if count > 1] == []
 
 
-def test_the_long_name_of_a_source_makes_no_long_line_and_is_read_back() -> None:
-    header = Header("a" * 70 + ".h5", "0" * 64, "2.2.4", "0.1.0", "")
+@pytest.mark.parametrize("length", [70, 82, 94])
+def test_the_long_name_of_a_source_makes_no_long_line_and_is_read_back(length: int) -> None:
+    header = Header("a" * length + ".h5", "0" * 64, "2.2.4", "0.1.0", "")
     text = with_header("Net", "", header)
     found = HEADER.search(text)
     assert max(map(len, text.splitlines())) <= 100

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-WIDTH = 97  # of the first line, behind its quotes
+WIDTH = 97  # of a line: the first one has quotes in front
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Header:
 
 def with_header(name: str, body: str, header: Header) -> str:
     """The whole file: where the class `name` comes from, then the body."""
-    version = f" (Keras {header.keras_version})" if header.keras_version else ""
-    made, origin = f"{name}, converted by k2t {header.k2t_version}", f"from {header.source}{version}."
+    version = [f"(Keras {header.keras_version})"] if header.keras_version else []
+    *parts, last = [f"{name}, converted by k2t {header.k2t_version}", "from", header.source, *version]
     lines = [
-        f"{made} {origin}" if len(f"{made} {origin}") <= WIDTH else f"{made}\n{origin}",
+        filled([*parts, f"{last}."]),
         "",
         f"source sha256: {header.sha256}",
         *([f"weights sha256: {header.weights_sha256}"] if header.weights_sha256 else []),
@@ -41,6 +42,15 @@ def with_header(name: str, body: str, header: Header) -> str:
         "",
     ]
     return docstring_text("\n".join(lines)) + f"\n\n{body}"
+
+
+def filled(parts: Iterable[str]) -> str:
+    """The parts in as few lines as hold them, each part in one piece."""
+    text, *others = parts
+    for part in others:
+        line = text.rpartition("\n")[2]
+        text += (" " if len(f"{line} {part}") <= WIDTH else "\n") + part
+    return text
 
 
 def docstring_text(text: str) -> str:
