@@ -169,3 +169,28 @@ def test_an_unknown_condition_spoils_what_it_would_change(tmp_path: Path) -> Non
     """
     with pytest.raises(UnsupportedError, match="DEEP"):
         read_code(written(tmp_path, source))
+
+
+def test_a_method_that_the_layer_of_keras_calls_may_not_be_overridden(tmp_path: Path) -> None:
+    source = """
+        from keras import Sequential, layers
+        class Halved(layers.Conv2D):
+            def {method}(self, inputs, kernel):
+                return super().{method}(inputs, kernel / 2)
+        model = Sequential([layers.Input((8, 8, 3)), Halved(4, 3)])
+    """
+    with pytest.raises(UnsupportedError, match="Halved overrides the method convolution_op"):
+        k2t.convert(written(tmp_path, source.format(method="convolution_op")))
+    assert k2t.convert(written(tmp_path, source.format(method="own"))).layers == 1
+
+
+def test_the_features_of_a_backbone_may_lie_in_a_list(tmp_path: Path) -> None:
+    source = """
+        from keras import Input, layers
+        def encoder():
+            image = Input((8,))
+            features = [layers.Dense(units)(image) for units in (3, 5)]
+            return image, features
+    """
+    result = k2t.convert(written(tmp_path, source) + ":encoder")
+    assert [one.keras_shape for one in result.outputs] == [[None, 3], [None, 5]]

@@ -18,6 +18,17 @@ VALUES = {
         "units = words.vocabulary_size() + len(words.get_vocabulary())",
         8,
     ),
+    "a named tuple": (
+        "from collections import namedtuple\n"
+        "Block = namedtuple('Block', 'kernel filters se')\n"
+        "Block.__new__.__defaults__ = (None,) * len(Block._fields)\n"
+        "block = Block(3, filters=4)._replace(kernel=5)\n"
+        "kernel, filters, se = block\n"
+        "units = kernel * filters + block._asdict()['kernel'] + (se is None)",
+        26,
+    ),
+    "a builtin of Python 2": ("units = sum(xrange(5))", 10),
+    "the type of a list": ("import tensorflow as tf\nunits = tf.cast([[1.5, 2.5]], tf.int8).size", 2),
     "layers of cuDNN by position": ("units = layers.CuDNNLSTM(7, 'glorot_uniform').units", 7),
     "parts of applications": (
         "from keras.applications.imagenet_utils import obtain_input_shape\n"

@@ -259,7 +259,7 @@ def joined(script: Script, values: Any, where: str) -> Any:
     broken = [item for item in values if isinstance(item, Broken)]
     if broken and not models:
         raise UnsupportedError([problem for item in broken for problem in item.problems])
-    found = [item for item in values if isinstance(item, Tensor)]
+    found = list(tensors(values))
     if len(models) == 1:
         return models[0]
     if (

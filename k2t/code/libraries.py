@@ -12,6 +12,7 @@ from k2t.code.layers import FUNCTIONAL, MODELS, kind_of
 from k2t.code.members import Members
 from k2t.code.models import BASES
 from k2t.code.objects import Configured, Custom, Made, Net, Partial, Tensor, Thing
+from k2t.code.records import fields_of
 from k2t.code.standard import HANDLERS, NAMED, text
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer
@@ -88,9 +89,7 @@ class Libraries(Members):
 
     def fields(self, thing: Thing, args: list[Any], kwargs: dict[str, Any]) -> None:
         """The constructor of a dataclass or a named tuple."""
-        names = [item.target.id for one in reversed(list(thing.kind.lineage())) for item in one.node.body
-                 if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)]  # fmt: skip
-        thing.attributes |= dict(zip(names, args, strict=False)) | kwargs
+        thing.attributes |= dict(zip(fields_of(thing.kind), args, strict=False)) | kwargs
 
     def base_init(self, node: ast.AST, thing: Thing | Custom, args: list[Any], kwargs: dict[str, Any]) -> None:
         """`super().__init__(...)` of Keras's classes."""

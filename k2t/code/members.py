@@ -12,6 +12,8 @@ from k2t.code.data import blank_method, is_blank
 from k2t.code.graphs import is_function, ordered
 from k2t.code.models import SILENT, Models
 from k2t.code.objects import Configured, Custom, Made, Net, Parser, Partial, PendingWeight, Tensor, Thing
+from k2t.code.records import RECORD_METHODS, record_method
+from k2t.code.standard import HANDLERS
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer, map_structure
 from k2t.program import Size, Value, leaves
@@ -161,6 +163,8 @@ class Members(Models):
         if name == "__setattr__" and isinstance(subject, Thing | Custom):
             subject.attributes[args[0]] = args[1]
             return None
+        if isinstance(subject, Thing) and name in RECORD_METHODS:
+            return record_method(subject, name, kwargs)
         if isinstance(subject, Parser):
             return self.of_parser(subject, name, args, kwargs)
         if isinstance(subject, CustomClass):
@@ -214,7 +218,7 @@ class Members(Models):
 
     def of_name(self, node: ast.Name) -> Any:
         """A name of the code, a library or a builtin."""
-        if node.id not in self.names and hasattr(builtins, node.id):
+        if node.id not in self.names and (hasattr(builtins, node.id) or f"builtins.{node.id}" in HANDLERS):
             return Library(f"builtins.{node.id}")
         return super().of_name(node)
 

@@ -11,6 +11,7 @@ from k2t.code.imports import Imports
 from k2t.code.layers import era_of_code
 from k2t.code.modules import Module, locate
 from k2t.code.objects import Broken, Custom, Made, Net, Partial, Tensor, Thing
+from k2t.code.records import RECORD_METHODS, fields_of, set_defaults, values_of
 from k2t.code.slices import CHANGES, bound
 from k2t.errors import UntranslatableError
 from k2t.rules.custom.attributes import base_options
@@ -169,7 +170,9 @@ class Script(Imports):
             value = self.use(key)
         if isinstance(value, Unknown) and not isinstance(value, Broken) and not value.name:
             value = Unknown(value.text, value.place, ast.unparse(node), value.reason)
-        if isinstance(subject, CustomClass | Thing):
+        if node.attr == "__defaults__" and isinstance(subject, Bound) and isinstance(subject.subject, CustomClass):
+            set_defaults(subject.subject, value)
+        elif isinstance(subject, CustomClass | Thing):
             subject.attributes[node.attr] = value
         elif isinstance(subject, Made):
             self.set_of_layer(subject, node.attr, value)
@@ -271,6 +274,8 @@ class Script(Imports):
                 return options[name]
         if f"self.{name}" in self.given:
             return self.use(f"self.{name}")
+        if name in RECORD_METHODS:
+            return Bound(thing, name)
         if isinstance(thing, Custom):
             return self.of_layer(node, thing, name)
         if thing.kind.library_base() or any(
@@ -292,8 +297,8 @@ class Script(Imports):
 
     def of_class(self, node: ast.AST, kind: CustomClass, name: str) -> Any:
         """`Class.name`."""
-        if name == "__name__":
-            return kind.name
+        if name in ("__name__", "_fields"):
+            return kind.name if name == "__name__" else tuple(fields_of(kind))
         if (found := kind.find(name)) is not None:
             decorators = {ast.unparse(item).rpartition(".")[2] for item in found[1].decorator_list}
             return self.method_of(kind, *found) if decorators else Closure(found[1], found[0].names)
@@ -308,6 +313,10 @@ class Script(Imports):
         if found is not None:
             return Method(value.instance, *found)
         return Bound(value, name)
+
+    def unstacked(self, node: ast.AST, value: Any) -> list[Any]:
+        """A tensor or a named tuple taken apart."""
+        return list(values_of(value).values()) if isinstance(value, Thing) else super().unstacked(node, value)
 
     def method(self, method: Method, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of the code."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from k2t.code.objects import Custom, Given, Made, Parser, Partial, PendingWeight, Tensor, Thing
+from k2t.code.records import record_class
 from k2t.graph import map_structure
 from k2t.program import Value, leaves
 from k2t.read.eras import Era
@@ -164,6 +165,12 @@ def ordered_dict(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, 
 def deque(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """`collections.deque`."""
     return list(*args)
+
+
+@handler("collections.namedtuple")
+def named_tuple(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`collections.namedtuple`: a class that declares its fields."""
+    return record_class(args[0], args[1], kwargs.get("defaults") or ())
 
 
 @handler("copy.copy")

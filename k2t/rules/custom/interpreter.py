@@ -19,6 +19,8 @@ from k2t.rules.operations.base import dtype_of, tensor
 from k2t.rules.tracing.names import Bound
 
 NO_EFFECT = frozenset({"add_loss", "add_metric", "add_update", "build"})
+# Methods that Keras's layers call inside their own `call`.
+HOOKS = frozenset({"compute_mask", "convolution_op", "get_initial_state", "input_conv", "recurrent_conv"})
 # Stands for a call that the code does not spell.
 IMPLIED = ast.Pass()
 
@@ -75,7 +77,7 @@ class LayerInterpreter(Making):
         if found is None:
             if instance.base is None:
                 raise UntranslatableError(f"{instance.kind.name} has no method call")
-            return self.call_layer(instance.base, args, kwargs)
+            return self.call_base(instance, instance.base, args, kwargs)
         names = [item.arg for item in (*found[1].args.args, *found[1].args.kwonlyargs)][1:]
         given = dict(zip(names, args, strict=False)) | kwargs
         tensors = {key: item for key, item in given.items() if has_tensor(item) and not key.endswith("mask")}
@@ -85,6 +87,17 @@ class LayerInterpreter(Making):
         output = self.method(Method(instance, *found), args, {**kwargs, **extra, **masks})
         self.mask_output(instance, args[0] if args else next(iter(tensors.values()), None), output, masks)
         return output
+
+    def call_base(self, instance: Instance, base: Sublayer, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The layer of Keras that a layer of the file is derived from, which must not use what the file overrides."""
+        methods = [method for kind in instance.kind.lineage() for method in kind.methods().values()]
+        parts = [part for method in methods for part in ast.walk(method) if isinstance(part, ast.Attribute)]
+        own = {part.attr for part in parts if isinstance(part.value, ast.Name)}
+        own |= {"_get_noise_shape"}  # nothing at inference
+        for name in (method.name for method in methods):
+            if name in HOOKS or (name.startswith("_") and not name.startswith("__") and name not in own):
+                raise UntranslatableError(f"{instance.kind.name} overrides the method {name} of Keras's class")
+        return self.call_layer(base, args, kwargs)
 
     def build(self, instance: Instance, tensors: dict[str, Any]) -> None:
         """`build(input_shape)`, or with the shape of each tensor by name."""
@@ -153,7 +166,7 @@ class LayerInterpreter(Making):
         if name == "compute_mask":
             return args[1] if len(args) > 1 else kwargs.get("mask")
         if name == "call" and instance.base is not None:
-            return self.call_layer(instance.base, args, kwargs)
+            return self.call_base(instance, instance.base, args, kwargs)
         if name == "get_config":
             return {}
         if name == "__call__":

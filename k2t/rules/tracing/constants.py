@@ -105,7 +105,8 @@ def compute(path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
 
 def cast(x: Any, dtype: Any = "float32", name: str = "") -> Any:
     """A number or an array of another type."""
-    return x.astype(dtype) if isinstance(x, np.ndarray) else np.asarray(x).astype(dtype).item()
+    made = np.asarray(x).astype(dtype)
+    return made if made.ndim else made.item()
 
 
 def grown(name: str, args: list[Any], kwargs: dict[str, Any]) -> float:

@@ -225,5 +225,7 @@ def library_path(path: str) -> str:
         parts = [part for part in parts if part not in ("src", "api", "_v2", "_v1", "legacy")]
     if parts[:2] == ["keras", "backend"]:
         return ".".join(["K", *parts[2:]])
+    if parts[:2] == ["K", "tf"]:  # which Keras's backend has imported
+        parts = parts[1:]
     first = LIBRARIES.get(parts[0], parts[0])
     return ".".join([first, *parts[1:]])
