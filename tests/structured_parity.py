@@ -17,6 +17,7 @@ from k2t.graph import StoredArray
 from k2t.structured.convert import from_code
 from k2t.structured.file import file_text
 from k2t.structured.translate import Structured, structured
+from k2t.verify.exact import float64_kernels
 
 
 def translated(path: Path, entry: str, arguments: dict[str, Any]) -> tuple[Structured, str]:
@@ -84,7 +85,8 @@ def difference(path: Path, entry: str, sample: dict[str, Any], arguments: dict[s
         rng = np.random.default_rng(1)
         shapes = [[2, *(size or sizes for size in tensor.shape[1:])] for tensor in model.inputs]
         given = [rng.standard_normal(shape) for shape in shapes]
-        expected = model(given if len(given) > 1 else given[0], training=False)
+        with float64_kernels():
+            expected = model(given if len(given) > 1 else given[0], training=False)
         with torch.no_grad():
             found = net(*(first(torch.from_numpy(array)) for array in given))
         return max(apart(a, b) for a, b in zip(flat(expected), flat(found), strict=True))

@@ -17,13 +17,15 @@ from k2t.lower.rewrite import Order, Rewriter, border, sizes_only
 from k2t.program import Axes, Block, Module, Op, Parameter, Permutation, Value, leaves, values
 
 
-def decide(block: Block, boundary: str, first_ranks: frozenset[int] = frozenset()) -> None:
+def decide(block: Block, boundary: str, first_ranks: frozenset[int] = frozenset(), *, alike: bool = False) -> None:
     """Choose an order for every tensor of `block`, insert the permutes, write axes as numbers.
 
     Args:
         block: changed in place; the blocks that it calls must have been decided before.
         boundary: `torch` leaves inputs and outputs free, `keras` keeps Keras's order there, `first` has those of
             `first_ranks` axes channels first and the others in Keras's order.
+        alike: inside, too, tensors of `first_ranks` axes are channels first wherever an operation allows it, so that
+            programs that differ elsewhere lay them out alike.
     """
     block.ops = [made for op in block.ops for made in with_copies(op)]
     labels = Labels()
@@ -38,6 +40,9 @@ def decide(block: Block, boundary: str, first_ranks: frozenset[int] = frozenset(
         constrain(labels, number, op, keras, first)
     spread_frames(labels, block)
     flatten_only_into_linear(labels, block)
+    for value, node in labels.makes.items():
+        if alike and value.rank in first_ranks:
+            labels.fixed.setdefault(labels.find(node), True)
     chosen = solve(labels, block, boundary, first_ranks)
     Rewriter(block, labels, chosen).run(boundary, first_ranks)
 

@@ -103,9 +103,13 @@ def reshape(b: Builder, x: Value, target: tuple[int | None, ...]) -> Value:
 def reshape_layer(b: Builder, x: Value, *, target_shape: list[int]) -> Value:
     """.reshape, in Keras's order of elements."""
     target = [-1 if n is None else n if isinstance(n, int) else int(n) for n in target_shape]
-    known = math.prod(n for n in target if n != -1)
-    if -1 in target and None not in x.shape[1:] and known:
-        target[target.index(-1)] = math.prod(n or 0 for n in x.shape[1:]) // known
+    if -1 in target and None not in x.shape[1:]:
+        place = target.index(-1)
+        kept = len(target) - place - 1
+        kept = kept if 0 < kept < x.rank and target[-kept:] == list(x.shape[-kept:]) else 0
+        known = math.prod(n for n in target[: len(target) - kept] if n != -1)
+        if known:
+            target[place] = math.prod(n or 0 for n in x.shape[1 : x.rank - kept]) // known
     return reshape(b, x, (x.shape[0], *target))
 
 

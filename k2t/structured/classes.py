@@ -50,7 +50,7 @@ def write(plan: Plan, comments: Comments, finish: Sequence[str] = ()) -> str:
         NotStructured: it needs something that a class does not have.
     """
     forward = Forward(plan)
-    body = fused(forward.write())
+    body = fused(live(forward.write()))
     made = Constructor(plan).write()
     made = live(tidy(live(attributes(plan, forward, made)), SHADOW))
     made = renamed(plan, made)

@@ -7,6 +7,8 @@ import copy
 from collections.abc import Collection, Sequence
 
 from k2t.structured.liveness import live
+from k2t.structured.objects import free, names_in
+from k2t.structured.sequential import replaced
 
 
 def wrapped(body: Sequence[ast.stmt], name: str, result: str, fixed: Collection[ast.stmt]) -> ast.FunctionDef:
@@ -21,37 +23,72 @@ def wrapped(body: Sequence[ast.stmt], name: str, result: str, fixed: Collection[
 
 
 def with_loops(function: ast.FunctionDef) -> ast.FunctionDef:
-    """`xs = [layer(n)(x) for n in ns]` as a list and a loop that fills it, `a, b = f(), g()` as two statements."""
+    """Loops for `[layer(n)(x) for n in ns]`, branches for `f(x) if a else x`, statements for `a, b = f(), []`."""
     made = copy.copy(function)
-    made.body = looped(function.body)
+    made.body = looped(function.body, names_in(function))
     return made
 
 
-def looped(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """The statements with loops in place of comprehensions that make layers or call them."""
+def looped(body: Sequence[ast.stmt], taken: set[str]) -> list[ast.stmt]:
+    """The statements with loops and branches in place of expressions that make layers or call them under a name."""
     made: list[ast.stmt] = []
     for node in body:
         if isinstance(node, ast.For | ast.If):
             inner = copy.copy(node)
-            inner.body, inner.orelse = looped(node.body), looped(node.orelse)
+            inner.body, inner.orelse = looped(node.body, taken), looped(node.orelse, taken)
             made.append(inner)
         elif isinstance(node, ast.Assign) and (parts := apart(node)):
             made += parts
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.ListComp) and builds(node.value):
             made += loop_of(node, node.value)
+        elif isinstance(node, ast.Assign | ast.Return) and isinstance(node.value, ast.IfExp) and branches(node.value):
+            made += looped([branched(node, node.value)], taken)
+        elif found := inner_loop(node):
+            made += looped(named_first(node, found, taken), taken)
         else:
             made.append(node)
     return made
 
 
+def branches(node: ast.IfExp) -> bool:
+    """Whether it makes or calls layers on one side, by the look of it."""
+    return calls_layers(node.body) or calls_layers(node.orelse)
+
+
+def branched(node: ast.Assign | ast.Return, value: ast.IfExp) -> ast.If:
+    """`x = a if test else b` as a statement."""
+    sides = []
+    for side in (value.body, value.orelse):
+        one = copy.copy(node)
+        one.value = side
+        sides.append(one)
+    return ast.copy_location(ast.If(value.test, [sides[0]], [sides[1]]), node)
+
+
+def inner_loop(node: ast.stmt) -> ast.ListComp | None:
+    """A comprehension that makes layers or calls them, inside of another expression of a statement."""
+    if not isinstance(node, ast.Assign | ast.Return | ast.Expr) or node.value is None:
+        return None
+    found = (item for item in ast.walk(node.value) if isinstance(item, ast.ListComp) and builds(item))
+    return next(found, None)
+
+
+def named_first(node: ast.stmt, made: ast.ListComp, taken: set[str]) -> list[ast.stmt]:
+    """The comprehension under a name of its own, in front of the statement."""
+    name = free("tensors", taken)
+    taken.add(name)
+    first = ast.Assign([ast.Name(name, ast.Store())], made, lineno=node.lineno)
+    return [ast.copy_location(first, node), replaced(node, made, ast.Name(name, ast.Load()))]
+
+
 def apart(node: ast.Assign) -> list[ast.stmt]:
-    """`a = f()` and `b = g()` for `a, b = f(), g()`; nothing for any other assignment."""
+    """`a = f()` and `b = []` for `a, b = f(), []`; nothing for any other assignment."""
     target, value = node.targets[0], node.value
     if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
         return []
     names = {item.id for item in target.elts if isinstance(item, ast.Name)}
     read = {item.id for item in ast.walk(value) if isinstance(item, ast.Name)}
-    if names & read or not all(isinstance(item, ast.Call) for item in value.elts):
+    if names & read:
         return []
     pairs = zip(target.elts, value.elts, strict=True)
     return [ast.copy_location(ast.Assign([one], item, lineno=node.lineno), node) for one, item in pairs]
@@ -59,9 +96,14 @@ def apart(node: ast.Assign) -> list[ast.stmt]:
 
 def builds(node: ast.ListComp) -> bool:
     """Whether it makes layers or calls them, by the look of it."""
-    calls = [item for item in ast.walk(node.elt) if isinstance(item, ast.Call)]
-    names = [ast.unparse(call.func).rpartition(".")[2] for call in calls]
-    return len(node.generators) == 1 and any(name[:1].isupper() or name[-1:] == ")" for name in names)
+    return len(node.generators) == 1 and calls_layers(node.elt)
+
+
+def calls_layers(node: ast.expr) -> bool:
+    """Whether it makes layers or calls them, by the look of it."""
+    calls = [ast.unparse(item.func) for item in ast.walk(node) if isinstance(item, ast.Call)]
+    names = [call.rpartition(".")[2] for call in calls]
+    return any(name[:1].isupper() or name[-1:] == ")" for name in names) or any("layers." in call for call in calls)
 
 
 def loop_of(node: ast.Assign, made: ast.ListComp) -> list[ast.stmt]:

@@ -12,7 +12,18 @@ from k2t.lower.names import Namespace
 from k2t.program import Value
 from k2t.structured.frames import NotStructured
 from k2t.structured.plan import PLACE, Plan
-from k2t.structured.projection import BUILTINS, Projection, indexed, parsed, permuted
+from k2t.structured.projection import (
+    BUILTINS,
+    Projection,
+    indexed,
+    is_none,
+    joined,
+    negated,
+    operator,
+    parsed,
+    permuted,
+    zipped,
+)
 from k2t.structured.templates import Group, In, Key, Made, Moved, Of, Own, Step, Text
 from k2t.structured.texts import assigned, singular, variables_of
 
@@ -316,9 +327,25 @@ class Forward(Projection):
         """An expression of the constructor's variables."""
         if not variables_of(arg) or re.fullmatch(r"torch\.[\w.()]+", arg.code):
             return parsed(arg.code)
-        if PLACE.search(arg.code):
+        if not PLACE.search(arg.code):
+            return self.config(parsed(arg.code))
+        return self.sized(node, parsed(arg.code))
+
+    def sized(self, node: ast.AST, code: ast.expr) -> ast.expr:
+        """An expression that reads sizes of the tensors of a place."""
+        if isinstance(code, ast.Name):
+            match = PLACE.fullmatch(code.id)
+            return self.size_of_operand(node, match) if match else self.config(code)
+        made: ast.expr = self.mapped(code, lambda inner: self.sized(node, inner))
+        return made
+
+    def size_of_operand(self, node: ast.AST, match: re.Match[str]) -> ast.expr:
+        """`x.shape[1]` for a size of a tensor that a place reads."""
+        operand, path = self.plan.leaves[node][int(match[1])]
+        syntax = self.plan.operands[node][operand]
+        if path or not isinstance(syntax, ast.Name):
             raise NotStructured("an operation that depends on the channels", node)
-        return self.config(parsed(arg.code))
+        return self.size(syntax, int(match[2].strip("_")) if match[2] else self.seen(syntax).rank - 1, syntax)
 
     def operand(self, node: ast.expr, path: tuple[Any, ...]) -> ast.expr:
         """A tensor among the operands."""
@@ -356,36 +383,6 @@ def moved_in(args: tuple[Any, ...]) -> list[Moved]:
     return [arg for arg in args if isinstance(arg, Moved) and isinstance(arg.value, In)]
 
 
-def operator(sign: str, left: ast.expr, right: ast.expr) -> ast.expr:
-    """`left sign right`."""
-    shape = parsed(f"a {sign} b")
-    if isinstance(shape, ast.Compare):
-        return ast.Compare(left, shape.ops, [right])
-    return ast.BinOp(left, shape.op, right)  # type: ignore[attr-defined]
-
-
-def negated(test: ast.expr) -> ast.expr:
-    """`not test`."""
-    return (
-        test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else ast.UnaryOp(ast.Not(), test)
-    )
-
-
-def joined(targets: list[ast.expr]) -> ast.expr:
-    """One target, or several."""
-    return targets[0] if len(targets) == 1 else ast.Tuple(targets, ast.Store())
-
-
-def zipped(items: list[ast.expr]) -> ast.expr:
-    """One iterable, or several side by side."""
-    return items[0] if len(items) == 1 else ast.Call(ast.Name("zip", ast.Load()), items, [])
-
-
 def is_norm(call: Any) -> bool:
     """Whether a module belongs to the layer in front of it."""
     return isinstance(call, str) and "Norm" in call
-
-
-def is_none(node: ast.expr) -> bool:
-    """Whether it is `None`."""
-    return isinstance(node, ast.Constant) and node.value is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,7 @@ class Event:
         caller: for a call of a function, layer or model of the code, what is called; `callee` is its frame.
         spelled: then, the arguments of the function as the code has them.
         layer: for a call of a layer, the layer.
+        orders: the order of axes of each tensor among the operands, once the layout is decided.
         is_read: whether anything reads what it gave, which the last round of a loop may leave unread.
     """
 
@@ -131,6 +132,7 @@ class Event:
     spelled: dict[str, ast.expr] = field(default_factory=dict)
     layer: LayerObject | None = None
     ops: list[Op] = field(default_factory=list)
+    orders: tuple[tuple[int, ...] | None, ...] = ()
     is_read: bool = True
 
     @property
@@ -158,6 +160,7 @@ class Frame:
         arguments: what it was called with, by name, defaults included; `given` names those that the call spells.
         tensors: the arguments that are tensors, or collections of them.
         fixed: the arguments that are to be numbers.
+        variables: what they hold now.
         versions: how often each variable was assigned.
         taken: the outcomes of each condition.
         seen: what each expression gave at last.
@@ -176,6 +179,7 @@ class Frame:
     ops: list[Op] = field(default_factory=list)
     inputs: dict[ast.AST, Value] = field(default_factory=dict)
     loops: tuple[tuple[ast.AST, int], ...] = ()
+    variables: Mapping[str, Any] | None = None
     versions: dict[Any, int] = field(default_factory=lambda: defaultdict(int))
     taken: dict[ast.AST, list[bool]] = field(default_factory=lambda: defaultdict(list))
     seen: dict[ast.AST, Any] = field(default_factory=dict)

@@ -20,10 +20,33 @@ def fused(body: Sequence[ast.stmt], inside: bool = False) -> list[ast.stmt]:
         if isinstance(node, ast.For | ast.If):
             node.body = fused(node.body, True)
             node.orelse = fused(node.orelse, True)
+        if made and (item := fills(made[-1], node)) is not None:
+            made[-1] = comprehension(made[-1], node, item)
+            continue
         while made and joins(made[-1], node, inside, body):
             put(made.pop(), node)
         if not is_identity(node):
             made.append(node)
+    return made
+
+
+def fills(first: ast.stmt, second: ast.stmt) -> ast.expr | None:
+    """For `xs = []` and a loop that does nothing but append to it, what it appends."""
+    name = assigned(first)
+    if name is None or ast.unparse(first.value) != "[]" or not isinstance(second, ast.For):  # type: ignore[attr-defined]
+        return None
+    only = second.body[0] if len(second.body) == 1 else None
+    if not isinstance(only, ast.Expr) or not isinstance(only.value, ast.Call) or reads(second, name) != 1:
+        return None
+    return only.value.args[0] if ast.unparse(only.value.func) == f"{name}.append" else None
+
+
+def comprehension(first: ast.stmt, second: ast.stmt, item: ast.expr) -> ast.stmt:
+    """`xs = [item for target in items]`."""
+    loop = ast.comprehension(second.target, second.iter, [], 0)  # type: ignore[attr-defined]
+    made = ast.Assign(first.targets, ast.ListComp(item, [loop]), lineno=0)  # type: ignore[attr-defined]
+    parts = (first, second, *second.body)  # type: ignore[attr-defined]
+    made.origins = [origin for part in parts for origin in getattr(part, "origins", [])]  # type: ignore[attr-defined]
     return made
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k2t.errors import K2TError
 from k2t.graph import Layer
-from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value
+from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value, values
 from k2t.rules.builder import Builder
 from k2t.rules.parts import Parts
 from k2t.rules.tracing.interpreter import Interpreter
@@ -27,6 +27,8 @@ SIGNS = {
 # Methods of tensors that return several.
 SEVERAL = ("chunk", "split", "unbind")
 MODULES = {function: module for module, function in FUNCTIONS.items()}
+# The sizes of each tensor, by its digest: axis -> size.
+Sizes = dict[str, dict[int, int | None]]
 FAILURES = (K2TError, SyntaxError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -93,9 +95,12 @@ def applied(target: str, args: Sequence[Any], kwargs: Mapping[str, Any], path: s
 class Follower(Interpreter):
     """Follows the classes."""
 
-    def __init__(self, classes: Sequence[str], constants: Mapping[str, Any], stateless: frozenset[str]) -> None:
+    def __init__(
+        self, classes: Sequence[str], constants: Mapping[str, Any], stateless: frozenset[str], sizes: Sizes
+    ) -> None:
         super().__init__(Builder([], Parts(Layer("", "")), ""), {})
         self.stateless = stateless
+        self.tensor_sizes = sizes
         self.outputs: set[str] = set()
         self.classes = {}
         for text in classes:
@@ -165,7 +170,7 @@ class Follower(Interpreter):
         """A part of a tensor, or an item."""
         subject = self.evaluate(node.value)
         if isinstance(subject, tuple) and subject[:1] == ("shape",):
-            return term("size", canonical(subject[1]), canonical(self.evaluate(node.slice)))
+            return size_of(subject[1], self.evaluate(node.slice), self.tensor_sizes)
         if not isinstance(subject, Term):
             return super().of_subscript(node)
         index = self.evaluate(node.slice)
@@ -266,8 +271,10 @@ def same(
         arguments: of the class's constructor.
         named: whether the paths of modules are compared, too.
     """
-    follower = Follower(classes, constants, stateless(block))
+    sizes: Sizes = {}
     inputs = [term("input", index) for index in range(len(block.inputs))]
+    expected = canonical(followed(block, inputs, named, sizes))
+    follower = Follower(classes, constants, stateless(block), sizes)
     try:
         net = follower.construct(name, [], arguments)
         if named:
@@ -277,7 +284,7 @@ def same(
         raise NotStructured(f"the written class cannot be followed: {error}") from error
     if named and weighted(net, follower.stateless) != set(paths(block)):
         return False
-    return bool(canonical(found) == canonical(followed(block, inputs, named)))
+    return bool(canonical(found) == expected)
 
 
 def weighted(item: Any, stateless: frozenset[str]) -> set[str]:
@@ -308,15 +315,33 @@ def stateless(block: Block) -> frozenset[str]:
     return frozenset(found)
 
 
-def followed(block: Block, inputs: Sequence[Any], named: bool, prefix: str = "") -> Any:
-    """What a program computes of its inputs; paths of modules without state are not compared."""
+def size_of(tensor: Term, axis: int, sizes: Sizes) -> Any:
+    """One size of a tensor: a number where it is known."""
+    known = sizes.get(tensor.digest, {}).get(axis)
+    return term("size", tensor.digest, canonical(axis)) if known is None else known
+
+
+def followed(block: Block, inputs: Sequence[Any], named: bool, sizes: Sizes, prefix: str = "") -> Any:
+    """What a program computes of its inputs; paths of modules without state are not compared.
+
+    Args:
+        sizes: takes those of each tensor.
+    """
     known: dict[Value, Any] = dict(zip(block.inputs, inputs, strict=True))
+
+    def learn(made: Iterable[Value]) -> None:
+        for value in made:
+            order = block.order(value) or range(value.rank)
+            found = {axis: number(value.shape[own]) for axis, own in enumerate(order)}
+            sizes.setdefault(known[value].digest, found)
+
+    learn(block.inputs)
 
     def argument(item: Any) -> Any:
         if isinstance(item, Value):
             return known[item]
         if isinstance(item, Size):
-            return term("size", canonical(known[item.value]), canonical(item.axis))
+            return size_of(known[item.value], item.axis, sizes)
         if isinstance(item, Device):
             return term("device", known[item.value])
         if isinstance(item, Parameter):
@@ -329,8 +354,9 @@ def followed(block: Block, inputs: Sequence[Any], named: bool, prefix: str = "")
 
     for op in block.ops:
         args, kwargs = argument(list(op.args)), {key: argument(item) for key, item in op.kwargs.items()}
-        result = outcome(op, args, kwargs, named, prefix)
+        result = outcome(op, args, kwargs, named, sizes, prefix)
         spread(op.outputs, result, known)
+        learn(values(op.outputs))
     return (
         [argument(item) for item in block.outputs]
         if isinstance(block.outputs, list | tuple)
@@ -338,7 +364,7 @@ def followed(block: Block, inputs: Sequence[Any], named: bool, prefix: str = "")
     )
 
 
-def outcome(op: Op, args: list[Any], kwargs: dict[str, Any], named: bool, prefix: str) -> Any:
+def outcome(op: Op, args: list[Any], kwargs: dict[str, Any], named: bool, sizes: Sizes, prefix: str) -> Any:
     """What one operation gives."""
     target = op.target
     if isinstance(target, str):
@@ -346,7 +372,7 @@ def outcome(op: Op, args: list[Any], kwargs: dict[str, Any], named: bool, prefix
     if not isinstance(target, Module):
         raise NotStructured("an operation under a condition")
     if isinstance(target.call, Block):
-        return followed(target.call, args, named, f"{prefix}{target.name}.")
+        return followed(target.call, args, named, sizes, f"{prefix}{target.name}.")
     path = f"{prefix}{target.name}" if target.weights and named else ""
     options = repr((canonical(target.args), canonical(spoken(target.kwargs))))
     return applied(target.call, args, kwargs, path + options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from k2t.code.custom import as_option, layer_named
@@ -10,7 +12,9 @@ from k2t.errors import UntranslatableError
 from k2t.graph import Layer, map_structure, snake_case
 from k2t.read.eras import Era
 from k2t.rules.base import RULES
+from k2t.rules.parts import Parts
 from k2t.structured.frames import LayerObject
+from k2t.symbols import code_of, number, symbol
 
 # Functions of keras.layers that construct the layer and call it.
 FUNCTIONAL = {
@@ -57,4 +61,18 @@ def inner(argument: Any) -> Any:
     return argument.layer if isinstance(argument, LayerObject) else argument
 
 
-__all__ = ["FUNCTIONAL", "Constructors", "kind_of"]
+def with_sizes(layer: LayerObject, known: Mapping[str, Any]) -> Parts:
+    """The parts of a layer; sizes of its input in a shape that a Reshape completes are known to be these.
+
+    Args:
+        known: the sizes of the input, by name.
+    """
+    if layer.layer.kind != "Reshape" or -1 not in layer.layer.options["target_shape"]:
+        return layer.parts
+    names = {code_of(size): symbol(number(size), name) for name, size in known.items()}
+    target = [names.get(code_of(size), size) for size in layer.layer.options["target_shape"]]
+    own = replace(layer.layer, options={**layer.layer.options, "target_shape": target})
+    return Parts(own, shared=False, varying=set())
+
+
+__all__ = ["FUNCTIONAL", "Constructors", "kind_of", "with_sizes"]

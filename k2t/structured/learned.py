@@ -13,6 +13,7 @@ class Learned:
     varying: frozenset[str] = frozenset()
     specialized: frozenset[str] = frozenset()
     fixed: frozenset[str] = frozenset()
+    alike: frozenset[str] = frozenset()
 
     def more(self, again: Again) -> Learned:
         """With what one more attempt has found out."""
@@ -21,6 +22,7 @@ class Learned:
             self.varying | {again.varying} - {""},
             self.specialized | {again.specialized} - {""},
             self.fixed | {again.fixed} - {""},
+            self.alike | {again.alike} - {""},
         )
 
 
@@ -32,14 +34,18 @@ class Again(Exception):  # noqa: N818 - not an error: the way to another attempt
         varying: a function that sees tensors of several sizes, or "".
         specialized: a function that is called in ways that differ too much for one class, or "".
         fixed: an argument of the main function without which there is no class, or "".
+        alike: a function whose tensors are to have the same order of axes in all of its executions, or "".
         events: the size of the attempt.
     """
 
     events = 10
 
-    def __init__(self, out_channels: str = "", varying: str = "", specialized: str = "", fixed: str = "") -> None:
+    def __init__(
+        self, out_channels: str = "", varying: str = "", specialized: str = "", fixed: str = "", alike: str = ""
+    ) -> None:
         super().__init__()
         self.out_channels = out_channels
         self.varying = varying
         self.specialized = specialized
         self.fixed = fixed
+        self.alike = alike

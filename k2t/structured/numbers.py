@@ -54,7 +54,7 @@ class Numbers(Interpreter):
         """The value with its expression, where it is a number that the function computes."""
         if isinstance(node, ast.Name):
             return self.named(node.id, value)
-        item = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.local
+        item = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and self.is_own(node.value.id)
         if item and isinstance(value, Symbolic):  # `widths[-1]` is another item of a longer tuple
             return symbol(number(value), ast.unparse(node), value.deps)
         if isinstance(value, bool | Symbolic) or not isinstance(value, int | float):
@@ -62,22 +62,22 @@ class Numbers(Interpreter):
         if not isinstance(node, ast.Subscript | ast.IfExp | ast.Call | ast.BoolOp):
             return value
         names = [item.id for item in ast.walk(node) if isinstance(item, ast.Name)]
-        local = [name for name in names if name in self.local and not self.is_fixed(name)]
-        own = [name for name in local if not any(values(self.local[name]))]
-        own += [name for name in names if name in self.constants and name not in self.local and name not in self.around]
+        local = [name for name in names if self.is_own(name) and not self.is_fixed(name)]
+        own = [name for name in local if not any(values(self.names[name]))]
+        own += [name for name in names if name in self.constants and not self.is_own(name) and name not in self.around]
         functions = [name for name in names if name in NUMERIC and name not in self.names]
         if len(own) + len(functions) < len(names) or not own:
             return value
-        return symbol(value, ast.unparse(node), [self.dependency(name) for name in own if name in self.local])
+        return symbol(value, ast.unparse(node), [self.dependency(name) for name in own if self.is_own(name)])
 
     def item(self, node: ast.AST, value: Any, key: Any) -> Any:
         """`value[key]`; keys are plain numbers."""
         return super().item(node, value, number(key))
 
-    @property
-    def local(self) -> dict[str, Any]:
-        """The names of the current function itself."""
-        return self.names.maps[0] if self.frame is not None else {}  # type: ignore[return-value]
+    def is_own(self, name: str) -> bool:
+        """Whether it is a variable of the current function itself, inside of a lambda as well."""
+        holder = next((names for names in self.names.maps if name in names), None)
+        return self.frame is not None and holder is self.frame.variables
 
     @property
     def around(self) -> set[str]:
@@ -94,7 +94,7 @@ class Numbers(Interpreter):
 
     def named(self, name: str, value: Any) -> Any:
         """The value of a variable of the function: a number, or a tuple of these, by the variable's name."""
-        own = name in self.local and not self.is_fixed(name)
+        own = self.is_own(name) and not self.is_fixed(name)
         if isinstance(value, bool) or not (own or (name in self.constants and name not in self.around)):
             return value
         deps = [self.dependency(name)] if own else []

@@ -79,9 +79,12 @@ class Plan:
         constants: the numbers and tables of the file that its classes may name.
         orders: the order of axes in which each tensor is returned; empty for one that is returned as it is.
         out_channels: whether the class tells the channels of its output.
+        alike: whether its tensors have the same order of axes in all executions.
     """
 
-    def __init__(self, frames: Sequence[Frame], constants: frozenset[str], out_channels: bool = False) -> None:
+    def __init__(
+        self, frames: Sequence[Frame], constants: frozenset[str], out_channels: bool = False, alike: bool = False
+    ) -> None:
         self.frames = list(frames)
         self.node = frames[0].node
         self.templates: dict[ast.AST, Template] = {}
@@ -97,6 +100,7 @@ class Plan:
         self.parameters: list[Parameter] = []
         self.constants = constants
         self.out_channels = out_channels
+        self.alike = alike
         self.class_name = ""
         self.callees: dict[ast.FunctionDef, Plan] = {}
         self.orders: tuple[tuple[int, ...], ...] = ()
@@ -124,9 +128,13 @@ class Plan:
                 self.taken.setdefault(node, set()).update(outcomes)
         for node, every in found.items():
             pairs = [pair for pair in every if pair[0].is_read] or every
+            if len({event.orders for event, _ in pairs}) > 1 and not self.alike:
+                raise Again(alike=self.node.name)
             self.templates[node] = unified(node, [template for _, template in pairs])
             self.describe(node, [event for event, _ in pairs])
         orders = {output_orders(frame) for frame in self.frames}
+        if len(orders) > 1 and not self.alike:
+            raise Again(alike=self.node.name)
         if len(orders) > 1:
             raise NotStructured("returns tensors in different layouts from call to call")
         self.orders = orders.pop()
@@ -295,7 +303,8 @@ class Plan:
         if node not in self.leaves or len({operand for operand, _ in self.leaves[node]}) != 1:
             return None
         syntax = self.operands[node][self.leaves[node][0][0]]
-        return syntax if isinstance(syntax, ast.Name) and len(self.leaves[node]) > 1 else None
+        in_list = any(path for _, path in self.leaves[node])
+        return syntax if isinstance(syntax, ast.Name) and in_list else None
 
     def axis_of(self, subject: ast.expr, axis: int) -> int:
         """Where an axis of a tensor lies at run time."""

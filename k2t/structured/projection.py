@@ -42,6 +42,36 @@ def indexed(node: ast.expr, path: tuple[Any, ...]) -> ast.expr:
     return node
 
 
+def operator(sign: str, left: ast.expr, right: ast.expr) -> ast.expr:
+    """`left sign right`."""
+    shape = parsed(f"a {sign} b")
+    if isinstance(shape, ast.Compare):
+        return ast.Compare(left, shape.ops, [right])
+    return ast.BinOp(left, shape.op, right)  # type: ignore[attr-defined]
+
+
+def negated(test: ast.expr) -> ast.expr:
+    """`not test`."""
+    return (
+        test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else ast.UnaryOp(ast.Not(), test)
+    )
+
+
+def joined(targets: list[ast.expr]) -> ast.expr:
+    """One target, or several."""
+    return targets[0] if len(targets) == 1 else ast.Tuple(targets, ast.Store())
+
+
+def zipped(items: list[ast.expr]) -> ast.expr:
+    """One iterable, or several side by side."""
+    return items[0] if len(items) == 1 else ast.Call(ast.Name("zip", ast.Load()), items, [])
+
+
+def is_none(node: ast.expr) -> bool:
+    """Whether it is `None`."""
+    return isinstance(node, ast.Constant) and node.value is None
+
+
 class Projection:
     """Walks the code of one function and writes one of the methods of its class."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
+from k2t.code.custom import Followed
 from k2t.code.libraries import configured
 from k2t.code.objects import Partial
 from k2t.graph import Layer, map_structure
@@ -16,20 +15,17 @@ from k2t.rules.builder import Builder, apply_layer
 from k2t.rules.custom.objects import CustomClass
 from k2t.rules.parts import Parts
 from k2t.rules.tracing.names import Bound, Closure, Library, Returned, Scope
-from k2t.structured.frames import Caller, Event, Frame, LayerObject, ModelObject, NotStructured, arguments, spelled
-from k2t.structured.layers import FUNCTIONAL, Constructors, kind_of
+from k2t.structured.frames import Caller, Frame, LayerObject, ModelObject, NotStructured, arguments, spelled
+from k2t.structured.layers import FUNCTIONAL, Constructors, kind_of, with_sizes
 from k2t.structured.learned import Learned
 from k2t.structured.makers import Made, Makers
-from k2t.structured.numbers import Numbers
+from k2t.structured.places import Places
 from k2t.structured.sizes import (
     OPAQUE,
     as_tuple,
     fits,
     inner_name,
-    is_collection,
     is_number,
-    names_of_sizes,
-    opened,
     size_name,
     unsized,
 )
@@ -42,12 +38,11 @@ PASSING = frozenset(
 )
 
 
-class Recorder(Numbers):
+class Recorder(Places):
     """Follows a script, and notes the executions of its functions.
 
     Attributes:
         frames: of functions that work on tensors, callees before their callers.
-        learned: what earlier attempts have found out.
     """
 
     def __init__(
@@ -57,12 +52,10 @@ class Recorder(Numbers):
         constants: frozenset[str],
         learned: Learned,
     ) -> None:
-        super().__init__(names, constants)
-        self.learned = learned
+        super().__init__(names, constants, learned)
         self.layers = Constructors(era)
         self.frames: list[Frame] = []
         self.makers = Makers(learned.specialized)
-        self.places: dict[ast.AST, int] = {}
 
     def apply(self, node: ast.AST, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The result of a call: of a layer, of what constructs one, of a function of the code."""
@@ -131,96 +124,21 @@ class Recorder(Numbers):
         self.frame.inputs[node] = value
         return value
 
-    def place(self, node: ast.AST) -> int:
-        """A number for a place in the code."""
-        return self.places.setdefault(node, len(self.places))
-
-    def operands(self, node: ast.AST, args: Sequence[Any], kwargs: dict[str, Any]) -> list[tuple[ast.expr, Any]]:
-        """The syntax of each argument with its value."""
-        if not isinstance(node, ast.Call):
-            raise NotStructured("a call that the code does not spell")
-        if any(isinstance(arg, ast.Starred) for arg in node.args):
-            raise NotStructured("star arguments of a call with tensors")
-        found = list(zip(node.args, args, strict=False))
-        if isinstance(node.func, ast.Attribute) and isinstance(subject := self.seen(node.func.value), Value):
-            found.insert(0, (node.func.value, subject))
-        return found + [(k.value, kwargs[k.arg]) for k in node.keywords if k.arg in kwargs]
-
-    def seen(self, node: ast.expr) -> Any:
-        """What an expression gave at last."""
-        return self.frame.seen.get(node) if self.frame is not None else None
-
-    @contextmanager
-    def noted(self, node: ast.AST, operands: list[tuple[ast.expr, Any]]) -> Iterator[None]:
-        """Within it, operations belong to this place; tensors among the operands have sizes named `_in0_`, …."""
-        if self.frame is None:
-            raise NotStructured("tensors outside of the function")
-        if self.event is not None:
-            yield
-            return
-        frame = self.frame
-        label = f"{self.place(node)}#{frame.counts[node]}"
-        frame.counts[node] += 1
-        self.event = Event(node, label, operands, frame.loops)
-        tensors = list(dict.fromkeys(values([value for _, value in operands])))
-        shapes = [tensor.shape for tensor in tensors]
-        hide = frame.name in self.learned.varying
-        for index, shape in enumerate(shapes):
-            named = names_of_sizes(index, shape, hide)
-            self.event.sizes |= {name: self.valid(shape[axis]) for axis, name in named.items()}
-            self.event.known |= {name: shape[axis] for axis, name in named.items()}
-        start = len(frame.ops)
-        self.b.call_name = label
-        for index, tensor in enumerate(tensors):
-            tensor.shape = opened(tensor.shape, names_of_sizes(index, tensor.shape, hide))
-        try:
-            yield
-        finally:
-            event, self.event = self.event, None
-            for tensor, shape in zip(tensors, shapes, strict=True):
-                tensor.shape = shape
-        self.closed(event, frame.ops[start:], tensors)
-        frame.events.append(event)
-
-    def close(self, output: Any) -> Any:
-        """Take note of the output of the current place."""
-        if self.event is not None:
-            self.event.output = output
-        return output
-
-    def closed(self, event: Event, ops: list[Op], tensors: list[Value]) -> None:
-        """The sizes of what was made, in terms of the function's variables."""
-        known = event.known
-        made = list(values(event.output))
-        event.made = [value.shape[-1] if value.shape else None for value in made]
-        if any(is_collection(syntax, value) for syntax, value in event.operands):
-            for value in made:  # another list may be longer
-                if value.shape and isinstance(value.shape[-1], Symbolic) and value not in tensors:
-                    value.shape = (*value.shape[:-1], symbol(number(value.shape[-1]), OPAQUE))
-        inner = [value for op in ops for value in values(op.outputs)]
-        for value in dict.fromkeys([*inner, *(value for value in made if value not in tensors)]):
-            value.shape = tuple(substitute(size, known) for size in value.shape)
-
-    def valid(self, size: Any) -> str | None:
-        """The expression of a size, if its variables are still what they were."""
-        if size is None or self.frame is None:
-            return None
-        if isinstance(size, Symbolic):
-            current = all(self.frame.versions[name] == version for name, version in size.deps)
-            return size.code if current and OPAQUE not in size.code else None
-        return repr(size)
-
     def call_layer(self, node: ast.AST, layer: LayerObject, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a layer."""
         kwargs = {key: value for key, value in kwargs.items() if key not in ("name",)}
         operands = self.operands(node, args, kwargs)
         if layer.site is node:  # a functional form: its options are no operands
             operands = operands[:1]
+        function = layer.layer.options.get("function")
         with self.noted(node, operands):
             if self.event is None or self.frame is None:
                 raise NotStructured("a layer is called inside of another operation")
+            if isinstance(function, Followed):  # of a Lambda: its numbers are this function's
+                kwargs |= layer.layer.options.get("arguments") or {}
+                return self.close(super().apply(node, function.function, args, kwargs))
             self.event.layer = layer
-            b = Builder(self.frame.ops, layer.parts, self.event.label)
+            b = Builder(self.frame.ops, with_sizes(layer, self.event.known), self.event.label)
             output = apply_layer(b, tuple(args), kwargs)
             for variable in layer.parts.variables:
                 variable.shape = tuple(map(number, variable.shape))
@@ -231,41 +149,12 @@ class Recorder(Numbers):
         if not isinstance(subject, ModelObject | LayerObject):
             super().set_attribute(node, subject, value)
 
-    def binary(self, node: ast.AST, kind: type[ast.AST], left: Any, right: Any) -> Any:
-        """An operator."""
-        if not (self.traced(left) or self.traced(right)) or self.event is not None:
-            return super().binary(node, kind, left, right)
-        if isinstance(node, ast.BinOp):
-            operands = [(node.left, left), (node.right, right)]
-        elif isinstance(node, ast.AugAssign):
-            operands = [(node.target, left), (node.value, right)]
-        else:
-            raise NotStructured("a comparison of tensors")
-        with self.noted(node, operands):
-            return self.close(super().binary(node, kind, left, right))
-
-    def of_unaryop(self, node: ast.UnaryOp) -> Any:
-        """`-x`."""
-        subject = self.evaluate(node.operand)
-        if not isinstance(subject, Value) or self.event is not None:
-            return super().of_unaryop(node)
-        with self.noted(node, [(node.operand, subject)]):
-            return self.close(super().of_unaryop(node))
-
     def attribute(self, node: ast.AST, value: Any, name: str) -> Any:
         """What an object has under this name; of a class of the code, a function."""
         found = value.find(name) if isinstance(value, CustomClass) else None
         if found is None:
             return super().attribute(node, value, name)
         return Closure(found[1], found[0].names)
-
-    def of_subscript(self, node: ast.Subscript) -> Any:
-        """A part of a tensor, a list or a number of a table."""
-        subject = self.evaluate(node.value)
-        if not isinstance(subject, Value) or self.event is not None:
-            return super().of_subscript(node)
-        with self.noted(node, [(node.value, subject)]):
-            return self.close(super().of_subscript(node))
 
     def constructed(self, node: ast.AST, made: Made, args: list[Any], kwargs: dict[str, Any]) -> Caller:
         """What is constructed here with options, to be called with tensors."""
@@ -345,6 +234,7 @@ class Recorder(Numbers):
         own = {name: self.argument_of(frame, name, value) for name, value in bound.items()}
         kept = self.names, self.frame, self.b, self.event
         self.names, self.frame, self.event = Scope(own, function.names), frame, None
+        frame.variables = self.names.maps[0]
         self.b = Builder(frame.ops, Parts(Layer("", "")), "")
         try:
             self.execute(node.body)

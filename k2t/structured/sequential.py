@@ -56,7 +56,11 @@ def inlined(function: ast.FunctionDef, name: str) -> list[ast.stmt]:
     if len(calls) > 1 or isinstance(function.body[place], ast.For | ast.If):
         rest.insert(rest.index(function.body[place]), as_function(function, name, own))
         return rest
-    chain = Chain(function, name, calls[0].args[0])  # type: ignore[attr-defined]
+    given: ast.expr = calls[0].args[0]  # type: ignore[attr-defined]
+    chain = Chain(function, name, given)
+    rest_of_code = (item for node in function.body[place:] for item in ast.walk(node))
+    if isinstance(given, ast.Name) and sum(is_name(item, given.id) for item in rest_of_code) == 1:
+        chain.x = given.id
     made = chain.statements(own, False)
     used = replaced(function.body[place], calls[0], ast.Name(chain.x, ast.Load()))
     index = rest.index(function.body[place])

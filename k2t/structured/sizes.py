@@ -47,7 +47,7 @@ def is_tensor(frame: Frame, name: str) -> bool:
 
 def is_collection(node: ast.expr, value: Any) -> bool:
     """Whether an operand is a list of tensors that the code has filled, of a length that may vary."""
-    return isinstance(value, list | tuple) and isinstance(node, ast.Name) and sum(1 for _ in values(value)) > 1
+    return isinstance(value, list | tuple) and isinstance(node, ast.Name) and any(values(value))
 
 
 def is_number(value: Any) -> bool:

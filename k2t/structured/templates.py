@@ -134,6 +134,7 @@ class Reader:
         """What one execution did, and the modules that it called."""
         event.ops = self.by_label.get(event.label, [])
         event.is_read = bool(event.ops) or not self.used.isdisjoint(values(event.output))
+        event.orders = self.orders(event)
         known: dict[Value, Any] = {}
         for index, (_, value) in enumerate(event.operands):
             for path, leaf in paths(value):
@@ -150,6 +151,12 @@ class Reader:
             return Template(tuple(steps), Made(len(steps) - 1)), modules
         output = self.argument(event.output, known) if event.ops else self.passed(event, known)
         return Template(tuple(steps), output), modules
+
+    def orders(self, event: Event) -> tuple[tuple[int, ...] | None, ...]:
+        """How the tensors among the operands are laid out."""
+        found = [leaf for _, value in event.operands for _, leaf in paths(value)]
+        layouts = self.frame.block.layouts if self.frame.block is not None else {}
+        return tuple(layouts.get(self.actual(leaf)) for leaf in found)
 
     def passed(self, event: Event, known: dict[Value, Any]) -> Any:
         """The output of what does nothing: what a folded or useless operation read."""

@@ -39,10 +39,10 @@ def assigned(node: ast.AST) -> set[str]:
 
 
 def plural(word: str) -> str:
-    """`conv_block` -> `conv_blocks`."""
-    return word if word.endswith("s") else f"{word}s"
+    """`conv_block` -> `conv_blocks`, `branch` -> `branches`."""
+    return word if word.endswith("s") else f"{word}es" if word.endswith(("ch", "sh", "x")) else f"{word}s"
 
 
 def singular(word: str) -> str:
     """`conv_blocks` -> `conv_block`, `branches` -> `branch`."""
-    return re.sub(r"((?<=ch|sh|ss)e)?s(\d*)$", r"\2", word) or word
+    return re.sub(r"((?:(?<=ch|sh|ss)|(?<=x))e)?s(\d*)$", r"\2", word) or word

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from k2t.lower.initial import begin
 from k2t.lower.layout import decide
 from k2t.lower.names import class_names
 from k2t.lower.prune import prune
-from k2t.program import Block, values
+from k2t.program import Block, Op, Permutation, Value, values
 from k2t.rules.tracing.names import Scope
 from k2t.structured.classes import named, write
 from k2t.structured.comments import Comments
@@ -110,8 +110,8 @@ def attempt(
     explore(recorder)
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
     for frame in recorder.frames:
-        lowered(frame, first)
-    plans = planned(recorder.frames, main.node, names, learned.out_channels)
+        lowered(frame, first, learned)
+    plans = planned(recorder.frames, main.node, names, learned)
     name_classes(plans, main.node, name or main_name(main, entry, path))
     comments = Comments(path.read_text() if path.suffix == ".py" else "")
     written = []
@@ -211,7 +211,7 @@ def checked(
         raise NotStructured("the written classes compute something else for other arguments")
     for name, frames in further(recorder, main):
         for inner in frames:
-            lowered(inner, first)
+            lowered(inner, first, recorder.learned)
         if not agrees(frames[-1], False):
             raise Again(fixed=name)
 
@@ -221,21 +221,34 @@ def reads_first(frame: Frame, rank: int) -> bool:
     return any(op.layout == "first" and any(v.rank == rank for v in values(op.args)) for op in frame.ops)
 
 
-def lowered(frame: Frame, first: frozenset[int]) -> None:
+def lowered(frame: Frame, first: frozenset[int], learned: Learned) -> None:
     """Decide the layout of one execution."""
     block = frame.block
     if block is None:
         raise NotStructured("a function without a result")
     prune(block)
-    decide(block, "first", first)
+    alike = frame.name in learned.alike
+    if alike:
+        block.ops = [made for op in block.ops for made in moved_back(op, first)]
+    decide(block, "first", first, alike=alike)
     fold_padding(block)
     fold_reshape(block)
     plain_dropout(block)
     begin(block)
 
 
+def moved_back(op: Op, first: frozenset[int]) -> list[Op]:
+    """The operation; behind one that works in Keras's order, a step in which the layout may put the channels first."""
+    made = op.outputs
+    if op.layout not in ("keras", "linear") or not isinstance(made, Value) or made.rank not in first:
+        return [op]
+    kept = Value(made.shape, made.dtype, layer=made.layer)
+    same = Permutation(tuple(range(made.rank)))
+    return [replace(op, outputs=kept), Op(".permute", (kept, same), {}, made, "permute", op.layer)]
+
+
 def planned(
-    frames: list[Frame], main: ast.FunctionDef, fixed: frozenset[str], out_channels: frozenset[str]
+    frames: list[Frame], main: ast.FunctionDef, fixed: frozenset[str], learned: Learned
 ) -> dict[ast.FunctionDef, Plan]:
     """A plan for each function, callees first."""
     by_node: dict[ast.FunctionDef, list[Frame]] = {}
@@ -248,7 +261,7 @@ def planned(
             for event in frame.events:
                 if event.callee is not None and event.callee.node not in ordered:
                     add(event.callee.node)
-        ordered[node] = Plan(by_node[node], fixed, node.name in out_channels)
+        ordered[node] = Plan(by_node[node], fixed, node.name in learned.out_channels, node.name in learned.alike)
 
     add(main)
     return ordered

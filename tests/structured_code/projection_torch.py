@@ -13,14 +13,17 @@ class Block(nn.Module):
             self.conv1 = nn.Conv2d(in_channels, filters, 1, stride=stride)
             self.batch_norm = nn.BatchNorm2d(filters, eps=0.001, momentum=0.01)
         self.conv2 = nn.Conv2d(in_channels, filters, 3, padding=1)
-        self.max_pool = nn.MaxPool2d(stride)
+        if stride > 1:
+            self.max_pool = nn.MaxPool2d(stride)
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x
         if self.has_conv1:
             shortcut = self.batch_norm(self.conv1(x))
         x = F.relu(self.conv2(x))
-        return (self.max_pool(x) if self.stride > 1 else x) + shortcut
+        if self.stride > 1:
+            x = self.max_pool(x)
+        return x + shortcut
 
 
 class ResNet(nn.Module):

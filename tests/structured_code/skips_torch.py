@@ -8,7 +8,8 @@ from torch.nn import functional as F
 class UNet(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (3, 5, 7)) -> None:
         super().__init__()
-        skips_channels, x_channels = [], 2
+        skips_channels = []
+        x_channels = 2
         self.convs1 = nn.ModuleList()
         for width in widths[:-1]:
             self.convs1.append(nn.Conv2d(x_channels, width, 3, padding=1))
@@ -27,7 +28,8 @@ class UNet(nn.Module):
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Scores before the sigmoid, which is what the loss functions of PyTorch expect."""
-        skips, x = [], inputs
+        skips = []
+        x = inputs
         for conv1 in self.convs1:
             x = F.relu(conv1(x))
             skips.append(x)

@@ -18,11 +18,8 @@ class Towers(nn.Module):
         self.apply(init_weights)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        branches = []
-        for conv in self.convs:
-            branches.append(F.relu(conv(inputs)))
-        x = torch.cat(branches, dim=1).mean((2, 3))
-        return self.linear(x)
+        x = torch.cat([F.relu(conv(inputs)) for conv in self.convs], dim=1)
+        return self.linear(x.mean((2, 3)))
 
 
 def init_weights(module: nn.Module) -> None:
