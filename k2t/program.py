@@ -38,6 +38,9 @@ LayoutKind = Literal[
     "fixed",
 ]
 
+# What a classifier ends with: it makes probabilities of scores, and stays outside of blocks, so that there are scores.
+PROBABILITIES = ("F.softmax", "torch.sigmoid")
+
 
 @dataclass(eq=False)
 class Value:

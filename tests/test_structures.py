@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import parity
 import pytest
+import torch
 
 import k2t
 
@@ -163,6 +164,21 @@ def test_an_activation_that_differs_is_a_parameter_of_the_block(keras: Any, tmp_
     assert "if stride != 1 else nn.Identity()" in source
     assert "F.hardsigmoid(" in source
     assert "relu6" not in source
+
+
+def test_a_model_that_ends_in_a_nested_classifier_has_logits(keras: Any, tmp_path: Path) -> None:
+    layers, x = keras.layers, keras.Input((4,))
+    parts = [layers.Dense(8, activation="relu", name="hidden"), layers.Dense(3, activation="softmax", name="classes")]
+    head = keras.Sequential([keras.Input((4,)), *parts], name="head")
+    keras.Model(x, head(layers.Dense(4)(x))).save(tmp_path / "model.keras")
+    result = k2t.convert(tmp_path / "model.keras")
+    result.write(tmp_path / "net.py")
+    net = parity.load_net(tmp_path / "net.py").load()
+    assert net.logits(torch.ones(2, 4)).softmax(1).equal(net(torch.ones(2, 4)))
+    found = k2t.verify(tmp_path / "net.py", tmp_path / "model.keras")
+    assert found.ok
+    assert [row.kind for row in found.outputs] == ["output", "logits", "logits"]
+    assert "head/hidden" in [row.name for row in found.layers]
 
 
 def inputs_for(built: Any) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
 from k2t.lower.prune import prune
 from k2t.lower.schedule import schedule
+from k2t.lower.scores import lift_probabilities
 from k2t.program import Block
 
 
@@ -23,6 +24,7 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_b
     """
     blocks: list[Block] = []
     collect(main, blocks)
+    lift_probabilities(blocks)
     for block in blocks:  # the layout of a nested block is part of its caller's problem
         prune(block)  # what nothing reads must not take part in the decision
         schedule(block)

@@ -9,12 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from k2t.lower.names import is_automatic
-from k2t.program import Block, Module, Op, Value, values
+from k2t.program import PROBABILITIES, Block, Module, Op, Value, values
 from k2t.recover.forms import Segment, is_depthwise, last_readers, segment_of
 from k2t.recover.naming import INDEX, common_prefix, common_suffix, layer_of
 
-# What a classifier ends with: it makes probabilities of scores, and stays outside of blocks, so that there are scores.
-PROBABILITIES = ("F.softmax", "torch.sigmoid")
 MOST_INPUTS = 2  # of a piece
 CELL = 5  # operations of a cell, at least
 REGION = 16  # operations of a branching region, at most

@@ -167,6 +167,7 @@ class Observer:
         if not all(hasattr(leaf, "detach") for leaf in leaves):
             return
         arrays = tuple(in_keras_order(leaf, entry.permute) for leaf in leaves)
+        call = entry.layer.removesuffix(f"#{LOGITS}")  # its softmax was moved behind the model that ends in it
         for index in range(len(self.seen) - 1, -1, -1):
             earlier = self.seen[index]
             if not _below(earlier.module, parent, inside):
@@ -174,8 +175,8 @@ class Observer:
             kept = earlier.arrays
             if earlier.layer == LOGITS:  # laid out as the output of the model that they belong to
                 kept = tuple(transposed(array, entry.permute) for array in kept)
-            self.seen[index] = Seen(parent, f"{entry.layer}/{earlier.layer}", kept)
-        self.seen.append(Seen(parent, entry.layer, arrays))
+            self.seen[index] = Seen(parent, f"{call}/{earlier.layer}", kept)
+        self.seen.append(Seen(parent, entry.layer if call == entry.layer else f"{call}/{LOGITS}", arrays))
 
     def layers(self) -> dict[str, tuple[Array, ...]]:
         """Values by the path of their call; what no call claimed goes by the names of the modules around it."""
