@@ -25,11 +25,18 @@ from k2t.graph import Array, Shape, StoredArray
 #   split_frames  (N * T, ...) -> (N, T, ...), likewise
 #   fixed         as the block that it calls has decided
 LayoutKind = Literal[
-    "any", "keras", "first", "reduce", "reshape", "permute", "flatten", "linear", "merge_frames", "split_frames", "fixed"
+    "any",
+    "keras",
+    "first",
+    "reduce",
+    "reshape",
+    "permute",
+    "flatten",
+    "linear",
+    "merge_frames",
+    "split_frames",
+    "fixed",
 ]
-
-# What a classifier ends with: it makes probabilities of scores, and stays outside of blocks, so that there are scores.
-PROBABILITIES = ("F.softmax", "torch.sigmoid")
 
 
 @dataclass(eq=False)

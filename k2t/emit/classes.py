@@ -13,7 +13,8 @@ from k2t.emit import syntax
 from k2t.emit.forward import Forward, Line, input_arguments, type_of
 from k2t.emit.initial import constant_of
 from k2t.graph import map_structure
-from k2t.program import PROBABILITIES, Argument, Block, Branch, Code, Module, Op, Parameter, Value, values
+from k2t.lower.scores import PROBABILITIES
+from k2t.program import Argument, Block, Branch, Code, Module, Op, Parameter, Value, values
 
 TYPED = {f"F.{name}" for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "silu", "mish", "hardswish", "softmax")}
 TYPED |= {"torch.cat", "torch.tanh", "torch.sigmoid", "self.activation"}

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from k2t.program import PROBABILITIES, Block, Module, Value
+from k2t.program import Block, Module, Value
 
+# What a classifier ends with: it makes probabilities of scores, and stays outside of blocks, so that there are scores.
+PROBABILITIES = ("F.softmax", "torch.sigmoid")
 SCORES = "#logits"  # behind the name of a Keras call: what comes before its last step
 
 

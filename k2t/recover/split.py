@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from k2t.lower.names import is_automatic
-from k2t.program import PROBABILITIES, Block, Module, Op, Value, values
+from k2t.lower.scores import PROBABILITIES
+from k2t.program import Block, Module, Op, Value, values
 from k2t.recover.forms import Segment, is_depthwise, last_readers, segment_of
 from k2t.recover.naming import INDEX, common_prefix, common_suffix, layer_of
 
