@@ -144,12 +144,15 @@ def convert(
     usual = layout == "torch" and not (flat or fold_bn or custom)
     form, why = structure(source, model, arguments or {}, class_name) if usual else (None, "")
     main = form.main if form else translate(model.graph, custom, model.code, has_weights=model.has_weights)
-    blocks = [] if form else lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
+    has_weights = model.has_weights
+    blocks = (
+        lower(main, layout=layout, name=class_name, fold_bn=fold_bn, has_weights=has_weights) if form is None else []
+    )
     tensors = list(entries(main))
     room = len(header(tensors, metadata(main, tensors))) + places_room(main) // 8 * 8
-    draft = Draft(Path(output), tensors, room) if output is not None and model.has_weights else None
-    call = partial(write_code, blocks, model_dtype(model, tensors), has_weights=model.has_weights, flat=flat)
-    writing = partial(structured_code, form, tensors, model.has_weights) if form else submit(call)
+    draft = Draft(Path(output), tensors, room) if output is not None and has_weights else None
+    call = partial(write_code, blocks, model_dtype(model, tensors), has_weights=has_weights, flat=flat)
+    writing = partial(structured_code, form, tensors, has_weights) if form else submit(call)
     code = writing()
     main.name = code.name
     tensors = [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
@@ -168,7 +171,7 @@ def convert(
         tensors=tensors,
         metadata=metadata(main, tensors) | code.metadata | shas(head),
         room=room,
-        has_weights=model.has_weights,
+        has_weights=has_weights,
         layer_calls=model.layer_calls,
         draft=draft,
         weights_origin=str(weights or ""),

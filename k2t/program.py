@@ -186,6 +186,7 @@ class Weight:
         trainable: whether the parameter requires a gradient.
         dtype: of the file's tensor, where it is not that of the variables.
         start: after `lower`: what draws its values as Keras does, statements with `{}` for the tensor; None if unknown.
+        text: after `lower`: the values of a constant as an expression, "" where that is too long.
     """
 
     variables: tuple[Variable, ...]
@@ -194,6 +195,7 @@ class Weight:
     trainable: bool = True
     dtype: str = ""
     start: tuple[str, ...] | None = None
+    text: str = ""
 
     @property
     def stored_dtype(self) -> str:

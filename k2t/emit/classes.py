@@ -262,19 +262,26 @@ def constant(value: Any) -> cst.BaseExpression:
 
 def parameter(item: Parameter) -> cst.SimpleStatementLine:
     """`self.name = nn.Parameter(…)` or a buffer."""
-    sizes = [constant(size) for size in item.sizes or item.shape] or [syntax.tuple_of([])]
-    stored = item.weight.stored_dtype
-    options = {} if "float" in stored else {"dtype": syntax.dotted(f"torch.{stored}")}
-    start = constant_of(item.weight)
-    if start not in (None, 0, 1):
-        sizes = [syntax.tuple_of(sizes) if item.shape else sizes[0], syntax.literal(start)]
-    made = syntax.call(syntax.dotted(FILLED.get(start, "torch.full")), sizes, options)
+    made = first_values(item)
     if item.weight.buffer:
         return syntax.expression(
             syntax.call(syntax.dotted("self.register_buffer"), [syntax.literal(item.name), made], {})
         )
     value = syntax.call(syntax.dotted("nn.Parameter"), [made], {})
     return syntax.assign(syntax.dotted(f"self.{item.name}"), value)  # type: ignore[arg-type]
+
+
+def first_values(item: Parameter) -> cst.BaseExpression:
+    """What a tensor holds until weights are loaded."""
+    if item.weight.text:
+        return cst.parse_expression(item.weight.text)
+    sizes = [constant(size) for size in item.sizes or item.shape] or [syntax.tuple_of([])]
+    stored = item.weight.stored_dtype
+    options = {} if "float" in stored else {"dtype": syntax.dotted(f"torch.{stored}")}
+    start = constant_of(item.weight)
+    if start not in (None, 0, 1):
+        sizes = [syntax.tuple_of(sizes) if item.shape else sizes[0], syntax.literal(start)]
+    return syntax.call(syntax.dotted(FILLED.get(start, "torch.full")), sizes, options)
 
 
 def freeze(items: Iterable[Module | Parameter]) -> list[cst.SimpleStatementLine]:

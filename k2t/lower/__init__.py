@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from k2t.lower.batchnorm import fold_batchnorm
-from k2t.lower.fold import fold_hard_sigmoid, fold_padding, fold_reshape, plain_dropout
+from k2t.lower.fold import fold_hard_sigmoid, fold_padding, fold_reshape, plain_constants, plain_dropout
 from k2t.lower.initial import begin
 from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
@@ -13,7 +13,14 @@ from k2t.lower.scores import lift_probabilities
 from k2t.program import Block
 
 
-def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_bn: bool = False) -> list[Block]:
+def lower(
+    main: Block,
+    *,
+    layout: str = "torch",
+    name: str | None = None,
+    fold_bn: bool = False,
+    has_weights: bool = True,
+) -> list[Block]:
     """Decide the layout of every tensor, simplify, name; returns the classes to write, the main one last.
 
     Args:
@@ -21,6 +28,7 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_b
         layout: `torch` or `keras`, the order of axes at the model's inputs and outputs.
         name: the class name that the user wants.
         fold_bn: whether batch normalization goes into the layers around it.
+        has_weights: whether there is a file of the weights.
     """
     blocks: list[Block] = []
     collect(main, blocks)
@@ -35,5 +43,6 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_b
         fold_reshape(block)
         fold_hard_sigmoid(block)
         plain_dropout(block)
-        begin(block)
+        plain_constants(block)
+        begin(block, has_weights=has_weights)
     return name_everything(main, name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from k2t.program import Block, Module, Op, Value, plain, values
+from k2t.graph import map_structure
+from k2t.program import Block, Device, Module, Op, Parameter, Size, Value, leaves, plain, values
 
 # The options of a convolution in PyTorch's order.
 CONVOLUTION = ("stride", "padding", "dilation", "groups", "bias", "padding_mode")
@@ -108,3 +109,16 @@ def plain_dropout(block: Block) -> None:
         if len(steps) == 1:
             for other in calls:
                 other.args = other.args[:1]
+
+
+def plain_constants(block: Block) -> None:
+    """Given: y = torch.asarray(self.positions); z = f(y). Result: z = f(self.positions)."""
+    read = leaves([(op.args, op.kwargs) for op in block.ops])
+    kept = {*values(block.outputs)} | {leaf.value for leaf in read if isinstance(leaf, Size | Device)}
+    plain = [op for op in block.ops if op.target == "torch.asarray" and isinstance(op.args[0], Parameter)]
+    found = {op.outputs: op.args[0] for op in plain if op.outputs not in kept}
+    block.ops = [op for op in block.ops if op not in plain or op.outputs in kept]
+    for op in block.ops:
+        op.args, op.kwargs = map_structure(
+            lambda leaf: found.get(leaf, leaf) if isinstance(leaf, Value) else leaf, (op.args, op.kwargs)
+        )

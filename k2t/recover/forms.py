@@ -83,19 +83,24 @@ def form_of(segment: Segment) -> Hashable:
     for value in segment.inputs:
         number(value)
     rows = []
+    convolutions = sum(isinstance(op.target, Module) and op.target.call in CONVOLUTIONS for op in segment.ops)
     for op in segment.ops:
         read = tuple(number(value) for value in values((op.args, op.kwargs)))
         own = [leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Parameter)]
         owner = tuple(number(item) for item in ([op.target] if isinstance(op.target, Module) else own))
-        rows.append((kind_of(op), owner, read, tuple(number(value) for value in values(op.outputs))))
+        rows.append((kind_of(op, mixed=convolutions == 1), owner, read, tuple(number(value) for value in values(op.outputs))))
     return tuple(rows), tuple(number(value) for value in segment.outputs)
 
 
-def kind_of(op: Op) -> Hashable:
-    """What the operation is, whatever it reads and whatever sizes it has."""
+def kind_of(op: Op, mixed: bool = False) -> Hashable:
+    """What the operation is, whatever it reads and whatever sizes it has.
+
+    Args:
+        mixed: whether the size of a kernel may be a number here and a tuple there.
+    """
     target = op.target
     if isinstance(target, Module):
-        return ("module", module_kind(target), shape_of((op.args, op.kwargs), False))
+        return ("module", module_kind(target, mixed), shape_of((op.args, op.kwargs), False))
     if is_plain_activation(op):
         target = "activation"
     return (target, shape_of((op.args, op.kwargs), target in SIZED), shape_of(op.outputs, False))
@@ -106,14 +111,15 @@ def is_plain_activation(op: Op) -> bool:
     return op.target in ACTIVATIONS and len(op.args) == 1 and not op.kwargs
 
 
-def module_kind(module: Module) -> Hashable:
+def module_kind(module: Module, mixed: bool) -> Hashable:
     """The class, which options are given, the state, and what of it is trained."""
     if isinstance(module.call, Block):
         return id(module.call)
     call = module.call
     options = [name for name in module.kwargs if not (name in DEFAULTS and call in CONVOLUTIONS)]
     state = tuple((key, weight.buffer, weight.trainable) for key, weight in module.weights.items())
-    return call, is_depthwise(module), len(module.args), tuple(options), tuple(map(type, module.args)), state
+    args = module.args[:2] if mixed and call in CONVOLUTIONS else module.args
+    return call, is_depthwise(module), len(module.args), tuple(options), tuple(map(type, args)), state
 
 
 def is_depthwise(module: Module) -> bool:
@@ -135,7 +141,7 @@ def shape_of(structure: Any, sized: bool) -> Hashable:
 def leaf_shape(leaf: Any, sized: bool) -> Hashable:
     """One argument."""
     if isinstance(leaf, Parameter):
-        return ("parameter", len(leaf.shape), leaf.weight.buffer, leaf.weight.trainable)
+        return ("parameter", len(leaf.shape), leaf.weight.buffer, leaf.weight.trainable, leaf.weight.text)
     if isinstance(leaf, Size):
         return ("size", leaf.axis)
     if isinstance(leaf, Value | Device | Sizes):

@@ -91,7 +91,9 @@ class Candidate:
         model = getattr(namespace, self.metadata["k2t.class"])(
             **{name: with_tuples(value) for name, value in arguments.items()}
         )
-        model.load_state_dict({key: torch.from_numpy(array) for key, array in (self.state or {}).items()})
+        state = {key: torch.from_numpy(array) for key, array in (self.state or {}).items()}
+        constants = {key: buffer for key, buffer in model.named_buffers() if key not in state}  # from the code itself
+        model.load_state_dict(constants | state)
         return model.eval().to(self.device)
 
     def run(self, names: list[str], arrays: list[Array], dtype: Dtype) -> Trace:

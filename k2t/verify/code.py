@@ -63,7 +63,8 @@ def code_reference(source: str | Path, weights: str | Path | None, given: Given)
         recording, saved = run_child(request)
         if weights is None:
             filled = convert(source, weights=saved, **options)
-            recording.state = {entry.key: entry.load() for entry in filled.tensors}
+            constants = {entry.key for entry in filled.tensors if entry.weight.buffer and not entry.weight.variables}
+            recording.state = {item.key: item.load() for item in filled.tensors if item.key not in constants}
             recording.module = dict(filled.metadata)
     return recording
 

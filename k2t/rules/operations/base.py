@@ -134,6 +134,9 @@ def applied(b: Builder, name: str, translation: Callable[..., Any], args: Sequen
         bound = inspect.signature(translation).bind(b, *args, **kwargs)
     except TypeError as error:
         raise UntranslatableError(f"{name}: {error}") from error
+    for key, item in bound.arguments.items():  # TensorFlow stacks a list where it wants a tensor
+        if isinstance(item, list | tuple) and bound.signature.parameters[key].annotation == "Value":
+            bound.arguments[key] = tensor(b, item)
     try:
         return translation(*bound.args, **bound.kwargs)
     except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
@@ -178,8 +181,16 @@ def tensor(b: Builder, item: Any, name: str = "constant") -> Any:
         return call_operation(b, "stack", [[tensor(b, part) for part in item]], {})
     if not isinstance(item, list | tuple | np.ndarray):
         return item
+    array = np.asarray(item)
+    if name == "constant" and is_range(array):
+        name = "positions"
     taken = sum(key.startswith(name) for key in b.parts.modules)
-    return b.constant(f"{name}_{taken + 1}" if taken else name, np.asarray(item))
+    return b.constant(f"{name}_{taken + 1}" if taken else name, array)
+
+
+def is_range(array: np.ndarray[Any, Any]) -> bool:
+    """Whether it is 0, 1, 2, ..., which is what embeddings of positions read."""
+    return array.dtype.kind == "i" and array.size > 1 and array.ravel().tolist() == [*range(array.size)]
 
 
 def elementwise(b: Builder, target: str, *args: Any, dtype: str | None = None, **kwargs: Any) -> Value:
