@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import math
 import random
 import re
 import sys
@@ -24,16 +25,20 @@ from typing import Any
 
 import numpy as np
 import parity
-from fuzz_models import POLICIES, TOKENS, Maker
+from fuzz_models import POLICIES, REJECTED, TOKENS, Maker
 
 import k2t
 from k2t.verify.exact import float64_kernels
+from k2t.verify.loading import keras_reference
 from k2t.verify.reference import Library, library
-from k2t.verify.training import compare_training
+from k2t.verify.training import compare_steps, compare_training, keras_step, random_directions
 
 ROUTES = ("outputs", "outputs", "outputs", "outputs", "outputs", "policies", "gradients")
-# Verdicts that say nothing about k2t: Keras cannot run its own model, or its file does not hold what it computes.
-FOREIGN = ("rejected", "lossy")
+# Verdicts that say nothing about k2t: Keras cannot run its own model, its file does not hold what it computes, or its
+# own result moves as far as the difference when its weights and inputs move to the next numbers.
+FOREIGN = ("rejected", "lossy", "unstable")
+# How often the reference is moved to see how much of its result is rounding.
+SHAKES = 4
 
 
 class RejectedError(Exception):
@@ -76,15 +81,14 @@ def check(seed: int, folder: Path) -> str:
         model.save(path)
     try:
         result = k2t.convert(path)
-    except k2t.K2TError as error:
-        with used.floatx(floatx), keras_only():
-            parity.reference(model, arrays(model, 17))
-        if not isinstance(error, k2t.UnsupportedError):
-            raise
+    except k2t.UnsupportedError as error:
+        computable(used, floatx, model)
         return f"refused: {'; '.join(map(str, error.problems))}"
+    except k2t.K2TError:
+        computable(used, floatx, model)
+        raise
     result.write(folder / "net.py")
-    with used.floatx(floatx), keras_only():
-        parity.reference(model, arrays(model, 17))
+    computable(used, floatx, model)
     try:
         if route == "policies":
             verdict = verified(folder / "net.py", path)
@@ -92,9 +96,10 @@ def check(seed: int, folder: Path) -> str:
             with used.floatx(floatx), default_dtype(floatx):
                 verdict = compared(used, model, path, result)
     except (RuntimeError, k2t.K2TError):
-        with used.floatx(floatx), keras_only():
-            refuse_indices(model)
+        refuse_indices(used, floatx, model)
         raise
+    if verdict.startswith("differs"):
+        refuse_indices(used, floatx, model)
     if verdict == "ok" and route == "gradients" and not any(map(changes_in_training, model._flatten_layers())):
         verdict = trained(folder / "net.py", path)
     if verdict.startswith("untrained"):
@@ -104,32 +109,66 @@ def check(seed: int, folder: Path) -> str:
     return verdict if verdict == "ok" else f"{verdict} [{used.label}, {route}{path.suffix}: {kinds}]"
 
 
+def computable(used: Library, floatx: str, model: Any) -> None:
+    """Raise where Keras cannot run the model, or returns nothing that could be compared."""
+    with used.floatx(floatx), keras_only():
+        if not any(array.size for array in parity.reference(model, arrays(model, 17))):
+            raise ValueError("all outputs are empty")
+
+
 def compared(used: Library, model: Any, path: Path, result: Any) -> str:
     """Outputs against those of the live model."""
     net = parity.load_net(path.parent / "net.py").load()
-    verdict = "ok"
     for size in (17, 20) if any(None in x.shape[1:] for x in model.inputs) else (17,):
         inputs = arrays(model, size)
         with keras_only():
             want = parity.reference(model, inputs)
-        verdict = difference(parity.run(net, result, inputs), want)
+        got = parity.run(net, result, inputs)
+        verdict = difference(got, want)
         if verdict != "ok" and lossy(used, path, inputs, want):
             return "lossy: what Keras loads from its file computes something else"
         if verdict != "ok":
-            break
-    return verdict
+            with keras_only():
+                moves = max(distance(moved, want) for moved in shaken_outputs(model, inputs))
+            return judged(verdict, distance(got, want), moves)
+    return "ok"
 
 
-def refuse_indices(model: Any) -> None:
+def shaken_outputs(model: Any, inputs: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """What Keras computes when its weights and inputs move by the least."""
+    weights = model.get_weights()
+    for seed in range(SHAKES):
+        rng = np.random.default_rng(seed)
+        model.set_weights([shaken(array, rng) for array in weights])
+        yield parity.reference(model, [shaken(array, rng) for array in inputs])
+    model.set_weights(weights)
+
+
+def shaken(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each number or one of the two next to it in float64; 0, which may be masked, stays."""
+    if array.dtype.kind != "f":
+        return array
+    towards = rng.choice([-np.inf, 0, np.inf], array.shape)
+    moved = np.nextafter(array.astype("float64"), towards)
+    return np.where((array == 0) | (towards == 0), array, moved)
+
+
+def judged(verdict: str, error: float, moves: float) -> str:
+    """The verdict; that it is rounding where it is within 4 times of how far Keras itself moves, as in float32."""
+    return f"unstable: {verdict}, Keras moves by {moves:.1e} itself" if 4 * moves >= error else verdict
+
+
+def refuse_indices(used: Library, floatx: str, model: Any) -> None:
     """Raise what TensorFlow says of indices that are not there; XLA, which the reference may need, says nothing."""
     import tensorflow as tf
 
     inputs = arrays(model, 17)
-    try:
-        model(inputs[0] if len(inputs) == 1 else inputs)
-    except tf.errors.InvalidArgumentError as error:
-        if "indices[" in str(error):
-            raise
+    with used.floatx(floatx), keras_only(), contextlib.suppress(*REJECTED):
+        try:
+            model(inputs[0] if len(inputs) == 1 else inputs)
+        except tf.errors.InvalidArgumentError as error:
+            if "indices[" in str(error):
+                raise
 
 
 def arrays(model: Any, size: int) -> list[np.ndarray]:
@@ -157,6 +196,17 @@ def lossy(used: Library, path: Path, inputs: list[np.ndarray], want: list[np.nda
         return difference(parity.reference(model, inputs), want) != "ok"
     except Exception:  # Keras cannot load it: no second opinion
         return False
+
+
+def distance(got: list[np.ndarray], want: list[np.ndarray]) -> float:
+    """The largest error on the scale of its output; infinite where shapes differ or nothing is comparable."""
+    if [array.shape for array in got] != [array.shape for array in want]:
+        return math.inf
+    pairs = [
+        (abs(ours - theirs).max(initial=0), abs(theirs).max(initial=0)) for ours, theirs in zip(got, want, strict=True)
+    ]
+    errors = [error / (scale or 1) for error, scale in pairs]
+    return math.inf if any(map(math.isnan, errors)) else max(errors)
 
 
 def difference(got: list[np.ndarray], want: list[np.ndarray]) -> str:
@@ -191,7 +241,25 @@ def trained(net: Path, source: Path) -> str:
     limit = 1e-7 if "hardsigmoid" in net.read_text() or "hardswish" in net.read_text() else parity.TOLERANCE
     rows = [row for row in rows if not unused(row.problem)]
     bad = [row for row in rows if row.problem or row.gradient > limit]
-    return f"trains differently: {bad[0]}" if bad else "ok"
+    if not bad:
+        return "ok"
+    error = max(math.inf if row.problem else row.gradient for row in bad)
+    return judged(f"trains differently: {bad[0]}", error, moved_gradients(source))
+
+
+def moved_gradients(source: Path) -> float:
+    """How far the gradients of Keras move when its weights and inputs move by the least."""
+    reference = keras_reference(source)
+    inputs = reference.inputs(0, 3)[1]
+    directions = random_directions(reference, inputs, 0)
+    before = keras_step(reference, reference.fresh("float64"), inputs, directions)
+    found = []
+    for seed in range(SHAKES):
+        rng, model = np.random.default_rng(seed), reference.fresh("float64")
+        model.set_weights([shaken(array, rng) for array in model.get_weights()])
+        after = keras_step(reference, model, [shaken(array, rng) for array in inputs], directions)
+        found += [row.gradient for row in compare_steps(after, before, directions).rows]
+    return max(found)
 
 
 def changes_in_training(layer: Any) -> bool:

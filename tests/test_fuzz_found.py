@@ -139,6 +139,13 @@ def a_loop_of_convolutions_before_a_convolution_of_one_channel(keras: Any) -> An
     return keras.Model(x, keras.layers.Conv1D(1, 3)(keras.layers.ConvLSTM1D(1, 1)(x)))
 
 
+@found
+def numbers_at_the_threshold(keras: Any) -> Any:
+    x = keras.Input((4, 3))
+    whole = keras.ops.round(x)
+    return keras.Model(x, [keras.layers.ReLU(threshold=1.0, negative_slope=slope)(whole) for slope in (0.0, 0.1)])
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:
@@ -177,6 +184,22 @@ def test_layers_that_hand_no_mask_on_in_keras_2(kind: str, tmp_path: Path) -> No
     model.save(tmp_path / "model.h5")
     k2t.convert(tmp_path / "model.h5").write(tmp_path / "net.py")
     assert k2t.verify(tmp_path / "net.py", tmp_path / "model.h5").ok
+
+
+def test_cropping_everything_is_refused(tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    x = keras.Input((2, 5, 5, 1))
+    keras.Model(x, keras.layers.Cropping3D(((1, 2), (0, 0), (0, 0)))(x)).save(tmp_path / "model.h5")
+    with pytest.raises(k2t.UnsupportedError, match="leaves nothing"):
+        k2t.convert(tmp_path / "model.h5")
+
+
+def test_dilated_transposed_convolutions_have_a_reference(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    x = keras.Input((5, 5, 2))
+    keras.Model(x, keras.layers.Conv2DTranspose(2, 3, dilation_rate=2)(x)).save(tmp_path / "model.keras")
+    k2t.convert(tmp_path / "model.keras").write(tmp_path / "net.py")
+    assert k2t.verify(tmp_path / "net.py", tmp_path / "model.keras", dtype="float64").ok
 
 
 def test_scores_carry_the_mask_in_keras_2_too(tmp_path: Path) -> None:

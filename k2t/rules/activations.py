@@ -81,7 +81,7 @@ def relu(
         y = b.call("F.leaky_relu", x, negative_slope)
     else:
         below = b.call("*", b.call("-", x, threshold), negative_slope) if negative_slope else 0.0
-        y = b.call("torch.where", b.call(">=", x, threshold), x, below, shape=x.shape, dtype=x.dtype)
+        y = b.call("torch.where", b.call(">", x, threshold), x, below, shape=x.shape, dtype=x.dtype)
     return y if max_value is None else b.call("torch.clamp", y, max=max_value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from k2t.errors import UntranslatableError
 from k2t.program import Axes, Index, Value
 from k2t.rules.base import Example, example, require, rule
 from k2t.rules.builder import Builder
@@ -159,6 +160,8 @@ def cropping(rank: int) -> Any:
         geometry = Geometry(x, rank, data_format)
         pairs = pairs_of(cropping, rank)
         sizes = tuple(None if n is None else n - sum(pair) for n, pair in zip(geometry.sizes(x), pairs, strict=True))
+        if any(n is not None and n <= 0 for n in sizes):
+            raise UntranslatableError(f"cuts {cropping} off {geometry.sizes(x)}, which leaves nothing")
         cuts = dict(zip(geometry.spatial, (slice(before, -after or None) for before, after in pairs), strict=True))
         index = Index(tuple(cuts.get(axis) for axis in range(rank + 2)))
         return b.call("[]", x, index, shape=geometry.shape(x, sizes, x.shape[geometry.channels]))

@@ -98,6 +98,11 @@ def named(path: Path, name: str) -> Iterator[str]:
         yield str(link)
 
 
+# What TensorFlow says of convolutions that run on a CPU only when XLA compiles them: channels first, transposed with
+# dilation.
+COMPILED = ("NHWC", "NCHW", "NDHWC", "dilation rates")
+
+
 @dataclass
 class KerasReference:
     """A live model that is built once per dtype.
@@ -180,8 +185,7 @@ class KerasReference:
             try:
                 made = trace(model, recorder, tensors, as_numpy, self.compiler(model))
             except Exception as error:
-                # channels-first convolutions run on a CPU only when XLA compiles them
-                if self._xla or not any(word in str(error) for word in ("NHWC", "NCHW", "NDHWC")):
+                if self._xla or not any(word in str(error) for word in COMPILED):
                     raise
                 self._xla = True
                 return self.run(arrays, dtype)

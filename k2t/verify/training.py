@@ -98,21 +98,30 @@ def compare_training(
     candidate = Candidate(Path(net))
     reference = keras_reference(source, weights)
     specs, arrays = reference.inputs(seed, batch)
-    rng = np.random.default_rng(seed)
-    shapes = {name: array.shape for name, array in reference.run(arrays, "float64").outputs.items()}
-    directions = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-    expected = _keras_step(reference, arrays, directions)
+    directions = random_directions(reference, arrays, seed)
+    expected = keras_step(reference, reference.fresh("float64"), arrays, directions)
     states = _torch_step(candidate, [spec.name for spec in specs], arrays, list(directions.values()))
-    actual = _by_layer(candidate, states, list(expected))
+    return compare_steps(_by_layer(candidate, states, list(expected)), expected, directions)
+
+
+def random_directions(reference: KerasReference, arrays: list[Array], seed: int) -> dict[str, Array]:
+    """The factors of the outputs in the linear function, by the name of the output."""
+    rng = np.random.default_rng(seed)
+    outputs = reference.run(arrays, "float64").outputs
+    return {name: rng.standard_normal(array.shape) for name, array in outputs.items()}
+
+
+def compare_steps(actual: Layers, expected: Layers, directions: dict[str, Array]) -> Training:
+    """A row for each layer of `expected`."""
     trained = [state.gradients for made in expected.values() for state in made if state.gradients is not None]
     largest = max(float(np.abs(gradients).max(initial=0.0)) for gradients in (*trained, *directions.values()))
     return Training(tuple(_row(name, actual.get(name, []), expected[name], largest) for name in expected))
 
 
-def _keras_step(reference: KerasReference, arrays: list[Array], directions: dict[str, Array]) -> Layers:
+def keras_step(reference: KerasReference, model: Any, arrays: list[Array], directions: dict[str, Array]) -> Layers:
+    """Every variable of a model of the reference after one backward pass in training mode."""
     import tensorflow as tf
 
-    model = reference.fresh("float64")
     for layer in model._flatten_layers():
         _silence(layer)
     variables = list(_variables(model, ""))
