@@ -14,6 +14,7 @@ import torch
 from parity import load_net
 
 import k2t
+from k2t.code import read_code
 from k2t.emit.file import write_body
 from k2t.emit.header import Header, with_header
 from k2t.emit.weights import entries
@@ -118,6 +119,26 @@ model = Model(inputs, layers.Concatenate()([first, second, third]))
     (tmp_path / "net.py").write_text(result.source, "utf-8")
     net = getattr(load_net(tmp_path / "net.py"), result.class_name)()
     assert net(torch.zeros(2, 8, 8, 8)).shape == (2, 24, 8, 8)
+
+
+def test_attention_and_the_layers_behind_it_are_one_block(tmp_path: Path) -> None:
+    """A Transformer whose layers have no names: the blocks are in a row, each with both residuals."""
+    path = tmp_path / "model.py"
+    path.write_text("""
+import keras
+from keras import layers
+
+x = inputs = keras.Input((9, 8))
+for _ in range(4):
+    y = layers.LayerNormalization()(x)
+    x = layers.Add()([layers.MultiHeadAttention(2, 4)(y, y), x])
+    y = layers.Dense(16, activation="gelu")(layers.LayerNormalization()(x))
+    x = layers.Add()([layers.Dense(8)(y), x])
+model = keras.Model(inputs, x)
+""")
+    source = written(translate.translate(read_code(str(path)).graph, has_weights=False))
+    assert source.count("TransformerBlock()") == 1
+    assert source.count("nn.LayerNorm(") == 2
 
 
 def test_the_search_is_linear_in_the_number_of_layers(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ class Splitter:
         """What begins and ends at a single tensor."""
         yield from self.by_names()
         yield self.by_flow()
+        yield self.by_turns()
         yield self.by_chain()
         yield self.by_chain(resizes)
         yield self.by_layer()
@@ -110,6 +111,28 @@ class Splitter:
                     end += 1
                 found.append(self.segment(start, end))
         return found
+
+    def by_turns(self) -> list[Segment]:
+        """Two regions in turns, such as attention and the layers behind it: both together."""
+        regions = self.by_flow()
+        pairs = [self.pair(regions, i) for i in range(len(regions) - 1)]
+        found: list[Segment] = []
+        i = 0
+        while i + 2 < len(pairs):
+            first, second = pairs[i], pairs[i + 2]
+            if first and second and first.form == second.form and regions[i].form != regions[i + 1].form:
+                found += [first] if not found or found[-1] is not first else []
+                found.append(second)
+                i += 2
+            else:
+                i += 1
+        return found
+
+    def pair(self, regions: list[Segment], i: int) -> Segment | None:
+        """A region and the next one, if nothing lies between them."""
+        first, second = regions[i : i + 2]
+        stop = second.start + len(second.ops)
+        return self.segment(first.start, stop) if first.start + len(first.ops) == second.start else None
 
     def by_chain(self, ends: Callable[[Op], bool] = lambda op: False) -> list[Segment]:
         """Operations of which each reads what the one before it makes, wherever their input is read besides.
