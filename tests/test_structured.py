@@ -38,6 +38,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "closure": ("build", {}, [{"width": 2}]),
     "early": ("build", {}, [{"width": 4}]),
     "pyramid": ("pyramid", {}, [{"width": 3}]),
+    "weight": ("classifier", {}, [{"features": 4, "units": 5}]),
     "heads": ("heads", {}, [{"width": 3, "depth": 3}]),
 }
 GOLDEN = {name: (entry, sample) for name, (entry, sample, _) in CASES.items()} | {"script": ("model", {})}

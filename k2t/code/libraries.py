@@ -34,6 +34,15 @@ DEAD = (
     "io",
     "summary",
 )
+NORMAL, UNIFORM, GAIN = ("mean", "stddev", "seed"), ("minval", "maxval", "seed"), ("gain", "seed")
+# The positional arguments of initializers.
+INITIALIZERS = {
+    "constant": ("value",),
+    **dict.fromkeys(("randomnormal", "normal", "truncatednormal"), NORMAL),
+    **dict.fromkeys(("randomuniform", "uniform"), UNIFORM),
+    **dict.fromkeys(("orthogonal", "orthogonalinitializer", "identity"), GAIN),
+    "variancescaling": ("scale", "mode", "distribution", "seed"),
+}
 
 
 class Libraries(Members):
@@ -74,7 +83,8 @@ class Libraries(Members):
         if base not in BASES and base not in RULES:
             return Thing(kind)
         label = kwargs.get("name")
-        layer = Layer(str(label) if isinstance(label, str) else self.auto_name(kind.name), f"Custom>{kind.name}")
+        name = str(label) if isinstance(label, str) else self.auto_name(kind.name)
+        layer = Layer(name, f"Custom>{kind.name}", keras_2=self.era.before_keras_3)
         return Custom(layer, self.serial(), named=isinstance(label, str), kind=kind)
 
     def initialize(self, node: ast.AST, thing: Thing | Custom, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -259,7 +269,9 @@ def is_keras(path: str) -> bool:
 
 def configured(name: str, args: list[Any], kwargs: dict[str, Any]) -> Configured:
     """An initializer, with arguments by their usual names."""
-    return Configured(name, {key: value for key, value in kwargs.items() if not isinstance(value, Unknown)})
+    names = INITIALIZERS.get(name.replace("_", "").lower(), ())
+    given = dict(zip(names, args, strict=False)) | kwargs
+    return Configured(name, {key: value for key, value in given.items() if not isinstance(value, Unknown)})
 
 
 def kwargs_without(kwargs: dict[str, Any], *names: str) -> dict[str, Any]:

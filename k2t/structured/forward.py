@@ -303,6 +303,8 @@ class Forward(Projection):
         """An argument of an operation."""
         if isinstance(arg, In):
             return self.operand(self.plan.operands[node][arg.operand], arg.path)
+        if isinstance(arg, Own):
+            return self.attribute(arg.key)
         if isinstance(arg, Made):
             return indexed(made[arg.step], arg.path)
         if isinstance(arg, Moved):

@@ -44,6 +44,20 @@ class LayerObject:
 
 
 @dataclass(eq=False)
+class WeightObject:
+    """A parameter that the code has made.
+
+    Attributes:
+        site: the call that made it.
+        loops: the loops around it.
+    """
+
+    parameter: Parameter
+    site: ast.AST
+    loops: tuple[tuple[ast.AST, int], ...]
+
+
+@dataclass(eq=False)
 class ModelObject:
     """A functional model: `Model(inputs, outputs)`."""
 
@@ -166,6 +180,7 @@ class Frame:
         seen: what each expression gave at last.
         assigned: what each variable has held.
         collections: lists and dicts that tensors were put into.
+        weights: the parameters that the code made, by identity.
     """
 
     node: ast.FunctionDef
@@ -186,6 +201,7 @@ class Frame:
     assigned: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     collections: list[Any] = field(default_factory=list)
     counts: dict[ast.AST, int] = field(default_factory=lambda: defaultdict(int))
+    weights: dict[int, WeightObject] = field(default_factory=dict)
     layers: dict[ast.AST, list[LayerObject]] = field(default_factory=lambda: defaultdict(list))
     model: ModelObject | None = None
     output: Any = None

@@ -11,10 +11,14 @@ from k2t.rules.custom.objects import CustomClass
 from k2t.rules.tracing.names import Closure, Library, Scope
 from k2t.structured.desugar import with_loops
 from k2t.structured.frames import LayerObject, NotStructured, arguments
-from k2t.structured.objects import merged
+from k2t.structured.objects import WEIGHT, merged
 from k2t.structured.sequential import INPUT, MODEL, as_layer, called, functional
 
-KERAS = {MODEL: Library("keras.models.Model"), INPUT: Library("keras.Input")}
+KERAS = {
+    MODEL: Library("keras.models.Model"),
+    INPUT: Library("keras.Input"),
+    WEIGHT: Library("keras.add_weight"),
+}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from k2t.rules.custom.objects import CustomClass
 from k2t.rules.tracing.names import Closure, Scope
 from k2t.structured.frames import NotStructured
 
+# Under which name rewritten code finds `self.add_weight`; nothing that Python can spell.
+WEIGHT = "keras add_weight"
 # Arguments of `call` that say nothing of the tensors.
 STATES = ("training", "mask")
 Function = ast.FunctionDef
@@ -150,7 +152,7 @@ def merged(kind: CustomClass) -> Function:
     if "__init__" in bodies:
         made = with_tensors(bodies["__init__"], call.args, [])
         made.name = kind.name
-    variables = attribute_variables(bodies, owners)
+    variables = attribute_variables(bodies, owners) | dict.fromkeys(("add_weight", "add_variable"), WEIGHT)
     for name, body in bodies.items():
         statements = [node for node in body.body if not is_base_call(node, name)]
         if name == "build" and body.args.args:

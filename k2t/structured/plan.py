@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
 from k2t.lower.names import RESERVED, Namespace, identifier, snake_case
-from k2t.program import Block, Op, Value, values
+from k2t.program import Block, Module, Op, Value, values
 from k2t.structured.frames import Event, Frame, NotStructured, arguments
 from k2t.structured.learned import Again
 from k2t.structured.templates import (
@@ -294,8 +294,9 @@ class Plan:
         for key, module in self.modules.items():
             if isinstance(module.call, str):
                 first = module.instances[0][0]
-                made = replace(first, name=self.names[key], instances=[one for one, _ in module.instances])
-                ops.append(Op(made, (), {}, None))
+                made: Any = copy.copy(first)
+                made.name, made.instances = self.names[key], [one for one, _ in module.instances]
+                ops.append(Op(made, (), {}, None) if isinstance(made, Module) else Op("", (made,), {}, None))
         return Block(self.class_name, [], [], ops, None)
 
     def collection(self, node: ast.AST) -> ast.expr | None:

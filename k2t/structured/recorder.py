@@ -9,13 +9,22 @@ from k2t.code.custom import Followed
 from k2t.code.libraries import configured
 from k2t.code.objects import Partial
 from k2t.graph import Layer, map_structure
-from k2t.program import Block, Module, Op, Value, leaves, values
+from k2t.program import Block, Module, Op, Parameter, Value, leaves, values
 from k2t.read.eras import Era
 from k2t.rules.builder import Builder, apply_layer
 from k2t.rules.custom.objects import CustomClass
 from k2t.rules.parts import Parts
 from k2t.rules.tracing.names import Bound, Closure, Library, Returned, Scope
-from k2t.structured.frames import Caller, Frame, LayerObject, ModelObject, NotStructured, arguments, spelled
+from k2t.structured.frames import (
+    Caller,
+    Frame,
+    LayerObject,
+    ModelObject,
+    NotStructured,
+    WeightObject,
+    arguments,
+    spelled,
+)
 from k2t.structured.layers import FUNCTIONAL, Constructors, kind_of, with_sizes
 from k2t.structured.learned import Learned
 from k2t.structured.makers import Made, Makers
@@ -29,6 +38,7 @@ from k2t.structured.sizes import (
     size_name,
     unsized,
 )
+from k2t.structured.weights import new_weight
 from k2t.symbols import Symbolic, number, substitute, symbol
 
 # Functions of Python that hand tensors on as they are.
@@ -91,6 +101,8 @@ class Recorder(Places):
             return configured(name, args, kwargs)
         if name == "Input":
             return self.new_input(node, args, kwargs)
+        if name == "add_weight":
+            return self.weight(node, new_weight(args, kwargs, self.layers.era))
         if name == "Model":
             names = ("inputs", "outputs")
             given = dict(zip(names, args, strict=False)) | {k.rstrip("s") + "s": v for k, v in kwargs.items()}
@@ -110,6 +122,12 @@ class Recorder(Places):
             raise NotStructured("a layer is constructed outside of the function")
         made = LayerObject(layer, node, Parts(layer, shared=False, varying=set()), self.frame.loops)
         self.frame.layers[node].append(made)
+        return made
+
+    def weight(self, node: ast.AST, made: Parameter) -> Parameter:
+        """A parameter, noted where it is made."""
+        if self.frame is not None:
+            self.frame.weights[id(made)] = WeightObject(made, node, self.frame.loops)
         return made
 
     def new_input(self, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Value:

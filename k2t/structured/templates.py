@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from k2t.graph import map_structure
-from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value, values
+from k2t.program import Block, Code, Device, Module, Op, Parameter, Size, Value, leaves, values
 from k2t.rules.parts import Parts
-from k2t.structured.frames import Event, Frame, NotStructured
+from k2t.structured.frames import Event, Frame, NotStructured, WeightObject
+from k2t.structured.weights import constructor_argument
 from k2t.symbols import Symbolic, code_of
 
 # A module of a place: its constructor's call, and its number among the modules of the layer.
@@ -111,7 +112,7 @@ class ModuleTemplate:
     kwargs: dict[str, Any]
     loops: tuple[ast.AST, ...]
     state: bool
-    instances: list[tuple[Module, tuple[int, ...]]] = field(default_factory=list)
+    instances: list[tuple[Module | Parameter, tuple[int, ...]]] = field(default_factory=list)
 
 
 class Reader:
@@ -144,6 +145,7 @@ class Reader:
         for number, op in enumerate(event.ops):
             if isinstance(op.target, Module):
                 modules.append(self.module(event, op.target))
+            modules += [self.weight(leaf) for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Parameter)]
             steps.append(self.step(event, op, known))
             for path, leaf in paths(op.outputs):
                 known[leaf] = Made(number, path)
@@ -202,6 +204,22 @@ class Reader:
         made.instances.append((module, tuple(number for _, number in loops)))
         return made
 
+    def made(self, parameter: Parameter) -> WeightObject:
+        """Where the code has made a parameter."""
+        if id(parameter) not in self.frame.weights:
+            raise NotStructured("a parameter of the layer itself")
+        return self.frame.weights[id(parameter)]
+
+    def weight(self, parameter: Parameter) -> ModuleTemplate:
+        """The template of a parameter."""
+        made = self.made(parameter)
+        kwargs = {} if parameter.weight.trainable else {"requires_grad": Text("False")}
+        loops = tuple(loop for loop, _ in made.loops)
+        code = Text(constructor_argument(parameter))
+        found = ModuleTemplate((made.site, 0), "nn.Parameter", (code,), kwargs, loops, True)
+        found.instances.append((parameter, tuple(number for _, number in made.loops)))
+        return found
+
     def step(self, event: Event, op: Op, known: dict[Value, Any]) -> Step:
         """One operation."""
         target: Any = op.target
@@ -220,7 +238,7 @@ class Reader:
         if isinstance(arg, Value):
             return self.tensor(arg, known)
         if isinstance(arg, Parameter):
-            raise NotStructured("a parameter of the layer itself")
+            return Own((self.made(arg).site, 0))
         if isinstance(arg, Size):
             return Of(self.tensor(arg.value, known), arg.axis)
         if isinstance(arg, Device):
