@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from k2t import __version__ as VERSION
 from k2t import hashes
 from k2t.emit.draft import Draft
 from k2t.emit.header import Header, with_header
-from k2t.emit.model import ModelCode, places_room, write_code
+from k2t.emit.model import ModelCode, Stored, places_room, write_code
 from k2t.emit.weights import Entry, entries, header
 from k2t.errors import K2TError
 from k2t.graph import Shape, Source
@@ -61,6 +62,7 @@ class Result:
         layer_calls: of code, how many calls of layers were translated: all of them.
         parameters: number of values in Keras's weights.
         origin: the path of the source.
+        file: what the file of weights holds.
         weights_origin: that of the weights, where they are in another file.
     """
 
@@ -76,7 +78,7 @@ class Result:
     tensors: list[Entry] = field(repr=False)
     metadata: dict[str, str] = field(repr=False)
     room: int = field(repr=False)
-    has_weights: bool = True
+    file: Stored = "all"
     layer_calls: int = 0
     draft: Draft | None = field(default=None, repr=False)
     weights_origin: str = ""
@@ -84,14 +86,14 @@ class Result:
     def write(self, path: str | Path, advance: Callable[[int], object] = lambda size: None) -> Path | None:
         """Write net.py and net.safetensors beside it: both whole, or neither. Returns the path of the weights.
 
-        Code that was converted without weights has no such file.
+        Code that was converted without weights has no such file, unless it holds long constants.
 
         Args:
             path: of net.py.
             advance: is told the size of each tensor when it is written, in bytes.
         """
         path = Path(path)
-        if not self.has_weights:
+        if self.file == "nothing":
             path.write_text(self.source, "utf-8")
             return None
         if self.draft is None or self.draft.path != path:
@@ -144,15 +146,14 @@ def convert(
     usual = layout == "torch" and not (flat or fold_bn or custom)
     form, why = structure(source, model, arguments or {}, class_name) if usual else (None, "")
     main = form.main if form else translate(model.graph, custom, model.code, has_weights=model.has_weights)
-    has_weights = model.has_weights
-    blocks = (
-        lower(main, layout=layout, name=class_name, fold_bn=fold_bn, has_weights=has_weights) if form is None else []
-    )
+    blocks = [] if form else lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
     tensors = list(entries(main))
+    stored = [model.has_weights or tensor.is_constant for tensor in tensors]
     room = len(header(tensors, metadata(main, tensors))) + places_room(main) // 8 * 8
-    draft = Draft(Path(output), tensors, room) if output is not None and has_weights else None
-    call = partial(write_code, blocks, model_dtype(model, tensors), has_weights=has_weights, flat=flat)
-    writing = partial(structured_code, form, tensors, has_weights) if form else submit(call)
+    draft = Draft(Path(output), [*compress(tensors, stored)], room) if output is not None and any(stored) else None
+    file: Stored = "all" if model.has_weights else "constants" if any(stored) else "nothing"
+    call = partial(write_code, blocks, model_dtype(model, tensors), file=file, flat=flat)
+    writing = partial(structured_code, form, tensors, model.has_weights) if form else submit(call)
     code = writing()
     main.name = code.name
     tensors = [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
@@ -168,10 +169,10 @@ def convert(
         layers=len([*model.graph.layers()]),
         parameters=parameters(tensors),
         origin=model.path,
-        tensors=tensors,
+        tensors=[*compress(tensors, stored)],
         metadata=metadata(main, tensors) | code.metadata | shas(head),
         room=room,
-        has_weights=has_weights,
+        file=file,
         layer_calls=model.layer_calls,
         draft=draft,
         weights_origin=str(weights or ""),

@@ -10,7 +10,6 @@ import torch
 from parity import load_net
 
 import k2t
-from k2t.errors import UnsupportedError
 from k2t.lower.constants import expression
 
 ARRAYS = {
@@ -32,7 +31,7 @@ ARRAYS = {
 @pytest.mark.parametrize("text", ARRAYS)
 def test_a_constant_is_written_as_a_person_would_and_has_its_values(text: str) -> None:
     array = ARRAYS[text]
-    assert expression(array, 10) == text
+    assert expression(array) == text
     torch.set_default_dtype(torch.float64)
     try:
         made = eval(text)
@@ -43,8 +42,8 @@ def test_a_constant_is_written_as_a_person_would_and_has_its_values(text: str) -
 
 
 def test_what_is_long_or_not_finite_is_no_expression() -> None:
-    assert not expression(np.random.default_rng(0).normal(size=11), 10)
-    assert not expression(np.array([0.0, np.inf]), 10)
+    assert not expression(np.random.default_rng(0).normal(size=65))
+    assert not expression(np.array([0.0, np.inf]))
 
 
 POSITIONS = """
@@ -60,15 +59,15 @@ class Positions(layers.Layer):
     def call(self, x):
         return (x + self.table(keras.ops.arange(0, 6))) * self.scale
 
-inputs = keras.Input((6, 4))
-model = keras.Model(inputs, Positions(6, 4)(inputs))
+inputs = keras.Input((6, {width}))
+model = keras.Model(inputs, Positions(6, {width})(inputs))
 """
 
 
 def test_code_without_weights_knows_its_constants(tmp_path: Path) -> None:
     """Each position is its own row of the table, also before any weights are loaded."""
     source, net = tmp_path / "model.py", tmp_path / "net.py"
-    source.write_text(POSITIONS.format(constant="[0.5, 1.0, 2.0, 4.0]"))
+    source.write_text(POSITIONS.format(constant="[0.5, 1.0, 2.0, 4.0]", width=4))
     result = k2t.convert(source)
     result.write(net)
     model = getattr(load_net(net), result.class_name)()
@@ -77,8 +76,16 @@ def test_code_without_weights_knows_its_constants(tmp_path: Path) -> None:
     torch.testing.assert_close(model(x)[1], table * torch.tensor([0.5, 1.0, 2.0, 4.0]))
 
 
-def test_a_constant_that_is_too_long_for_code_is_refused_by_its_layer(tmp_path: Path) -> None:
-    source = tmp_path / "model.py"
-    source.write_text(POSITIONS.format(constant="np.sin(np.arange(6000.0)).reshape(1000, 6, 1)[:, :, :]"))
-    with pytest.raises(UnsupportedError, match=r"positions.*shape \(1000, 6, 1\) is too long.*--weights"):
-        k2t.convert(source)
+def test_constants_that_are_too_long_for_code_are_in_a_file(tmp_path: Path) -> None:
+    """Of code without weights too: `load` reads them and leaves the rest to training."""
+    source, net = tmp_path / "model.py", tmp_path / "net.py"
+    source.write_text(POSITIONS.format(constant="np.sin(np.arange(120.0)).reshape(6, 20)", width=20))
+    result = k2t.convert(source)
+    assert result.write(net) == net.with_suffix(".safetensors")
+    model = load_net(net).load()
+    assert model.training
+    expected = torch.sin(torch.arange(120.0, dtype=torch.float64)).reshape(6, 20)
+    found = next(buffer for buffer in model.buffers() if buffer.shape == expected.shape)
+    torch.testing.assert_close(found.double(), expected)
+    parity = k2t.verify(net, source, run_source=True)
+    assert parity.ok

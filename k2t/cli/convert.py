@@ -204,7 +204,8 @@ def show(result: Result, output: Path, weights: Path | None, parity: Parity | No
     origin = f"Keras {result.keras_version or 'of unknown version'}"
     lines = [
         f"{output}: {result.class_name}, {result.layers} layers, {result.parameters:,} parameters, from {origin}",
-        f"{weights}: its weights" if weights else "no weights: the code has none; name a file of them with --weights",
+        *([f"{weights}: its {'weights' if result.file == 'all' else 'constants'}"] if weights else []),
+        *([] if result.file == "all" else ["no weights: the code has none; name a file of them with --weights"]),
         *(f"  input   {line(tensor)}" for tensor in result.inputs),
         *(f"  output  {line(tensor)}" for tensor in result.outputs),
     ]

@@ -14,6 +14,7 @@ from k2t.emit.classes import Place, write_class
 from k2t.emit.copied import copied, library
 from k2t.emit.forward import input_arguments
 from k2t.emit.initial import init_weights
+from k2t.emit.model import Stored
 from k2t.errors import K2TError
 from k2t.lower.names import is_automatic
 from k2t.program import Block, Code, Module, Op, Value, leaves, values
@@ -30,6 +31,12 @@ def load(weights: str | Path = WEIGHTS, device: str = "cpu") -> {name}:
     load_model(model, weights)
     return model.to(device).eval()
 '''
+CONSTANTS = (
+    LOAD.replace("with its converted weights, in eval mode", "with its constants; what is trained starts anew")
+    .replace("weights)\n", "weights, strict=False)\n")
+    .replace(".eval()", "")
+)
+LOADS: dict[Stored, str] = {"all": LOAD, "constants": CONSTANTS, "nothing": ""}
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,11 @@ class Emitted:
     places: dict[str, tuple[Place, ...]]
 
 
-def write_body(blocks: Sequence[Block], dtype: str = "float32", *, has_weights: bool = True) -> Emitted:
+def write_body(blocks: Sequence[Block], dtype: str = "float32", *, file: Stored = "all") -> Emitted:
     """The formatted text for these classes, the main one last.
 
     Args:
-        has_weights: whether there is a file of weights to load.
+        file: what the file of weights holds.
 
     Raises:
         K2TError: the formatter refused the text, which is a bug of k2t.
@@ -56,7 +63,7 @@ def write_body(blocks: Sequence[Block], dtype: str = "float32", *, has_weights: 
     helpers, helper_names = copied(helper_targets(blocks) | ({"variance_scaling_"} & set(re.findall(r"\w+", start))))
     module = cst.Module([item.node for item in written])
     classes = module.code
-    body = "\n\n\n".join(filter(None, [*helpers, classes, start, LOAD.format(name=main.name) if has_weights else ""]))
+    body = "\n\n\n".join(filter(None, [*helpers, classes, start, LOADS[file].format(name=main.name)]))
     places = {block.name: item.places for block, item in zip(blocks, written, strict=True)}
     return Emitted(format_code(f"{imports(body, helper_names)}\n\n{body}"), places)
 

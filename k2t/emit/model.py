@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from k2t.emit.weights import state
 from k2t.program import Block, Module, Value, values
@@ -12,6 +12,9 @@ from k2t.program import Block, Module, Value, values
 if TYPE_CHECKING:
     from k2t.emit.file import Emitted
     from k2t.recover import Recovery
+
+# Of code without weights, a file holds what is too long to be written down.
+Stored = Literal["all", "constants", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -31,36 +34,37 @@ class ModelCode:
     metadata: dict[str, str]
 
 
-def write_code(blocks: list[Block], dtype: str, *, has_weights: bool, flat: bool) -> ModelCode:
+def write_code(blocks: list[Block], dtype: str, *, file: Stored, flat: bool) -> ModelCode:
     """The code of lowered blocks; their modules get other names.
 
     Args:
         blocks: the main one last.
+        file: what the file of weights holds.
         flat: one class for each block, instead of classes for what repeats.
     """
     from k2t.recover import as_they_are, recover
 
     main = blocks[-1]
     form = as_they_are(blocks) if flat else recover(blocks)
-    emitted, form = shorter(blocks, form, dtype, has_weights)
+    emitted, form = shorter(blocks, form, dtype, file)
     keys = tuple(key for key, _ in state(main))
     places = json.dumps(layer_places(main, form, emitted))
     return ModelCode(emitted.body, main.name, keys, {"k2t.layers": places})
 
 
-def shorter(blocks: list[Block], found: Recovery, dtype: str, has_weights: bool) -> tuple[Emitted, Recovery]:
+def shorter(blocks: list[Block], found: Recovery, dtype: str, file: Stored) -> tuple[Emitted, Recovery]:
     """The code of what was recovered; that of the blocks as they are where it is no longer, as in a small model."""
     from k2t.emit.file import write_body  # imports LibCST, which takes a fifth of a second
     from k2t.recover import as_they_are
 
-    recovered = write_body(found.classes, dtype, has_weights=has_weights)
+    recovered = write_body(found.classes, dtype, file=file)
     length = recovered.body.count("\n")
     modules = sum(len([*block.modules()]) for block in blocks)  # each takes a line of its class
     if not found.renamed or modules > length:
         return recovered, found
     found.swap_names()
     flat = as_they_are(blocks)
-    plain = write_body(flat.classes, dtype, has_weights=has_weights)
+    plain = write_body(flat.classes, dtype, file=file)
     if plain.body.count("\n") <= length:
         return plain, flat
     found.swap_names()

@@ -47,6 +47,11 @@ class Entry:
         """Bytes."""
         return math.prod(self.shape) * np.dtype(storage(self.dtype)).itemsize
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether the values come from the configuration, and are too long to be written down."""
+        return self.weight.buffer and not self.weight.variables and not self.weight.text
+
     def load(self) -> Array:
         """The values, C-contiguous."""
         arrays = [variable.array.load() for variable in self.weight.variables if variable.array]

@@ -13,14 +13,7 @@ from k2t.lower.scores import lift_probabilities
 from k2t.program import Block
 
 
-def lower(
-    main: Block,
-    *,
-    layout: str = "torch",
-    name: str | None = None,
-    fold_bn: bool = False,
-    has_weights: bool = True,
-) -> list[Block]:
+def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_bn: bool = False) -> list[Block]:
     """Decide the layout of every tensor, simplify, name; returns the classes to write, the main one last.
 
     Args:
@@ -28,7 +21,6 @@ def lower(
         layout: `torch` or `keras`, the order of axes at the model's inputs and outputs.
         name: the class name that the user wants.
         fold_bn: whether batch normalization goes into the layers around it.
-        has_weights: whether there is a file of the weights.
     """
     blocks: list[Block] = []
     collect(main, blocks)
@@ -44,5 +36,5 @@ def lower(
         fold_hard_sigmoid(block)
         plain_dropout(block)
         plain_constants(block)
-        begin(block, has_weights=has_weights)
+        begin(block)
     return name_everything(main, name)

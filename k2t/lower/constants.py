@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
+MOST = 64  # values that are written one by one
 
-def expression(array: np.ndarray[Any, Any], limit: int) -> str:
-    """What makes a tensor of these values; "" where that would be too long.
 
-    Args:
-        limit: how many values may be written one by one.
-    """
+def expression(array: np.ndarray[Any, Any]) -> str:
+    """What makes a tensor of these values; "" where that would be too long."""
     kind = str(array.dtype)
     dtype = "" if "float" in kind else f", dtype=torch.{kind}"
     if not array.size:
@@ -23,7 +21,7 @@ def expression(array: np.ndarray[Any, Any], limit: int) -> str:
         return found
     if triangle := triangular(array):
         return f"torch.ones({', '.join(map(str, array.shape))}{dtype}).{triangle}()"
-    if array.size > limit or not np.isfinite(array.astype(np.float64)).all():
+    if array.size > MOST or not np.isfinite(array.astype(np.float64)).all():
         return ""
     inferred = kind in ("int64", "bool")
     return f"torch.tensor({nested(array)}{'' if inferred else dtype})"

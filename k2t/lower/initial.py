@@ -7,32 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from k2t.errors import Problem, UnsupportedError
 from k2t.lower.constants import expression
 from k2t.program import Block, Initializer, Variable, Weight
 
 Statements = tuple[str, ...]
 LARGEST = 1 << 22
-# Values of a constant that are written one by one, beside a file of weights and without one.
-MOST, LONGEST = 64, 4096
 # What a distribution that is cut at two standard deviations loses, as Keras counts it.
 CUT = 0.87962566103423978
 
 
-def begin(block: Block, *, has_weights: bool = True) -> None:
-    """Say of each weight of a block how training begins, and of constants what they are.
-
-    Raises:
-        UnsupportedError: a constant is too long for code, and there is no file of weights for it.
-    """
+def begin(block: Block) -> None:
+    """Say of each weight of a block how training begins, and of short constants what they are."""
     for module in block.modules():
         for inner in module.tree():
             inner.weights = {key: replace(weight, start=statements(weight)) for key, weight in inner.weights.items()}
     for item in block.parameters():
-        text = "" if item.weight.variables else expression(item.weight.transform(), MOST if has_weights else LONGEST)
-        if not (text or item.weight.variables or has_weights):
-            reason = f"a constant of shape {item.shape} is too long for code; with --weights a file holds it"
-            raise UnsupportedError([Problem(item.layer, block.name, reason)])
+        text = "" if item.weight.variables else expression(item.weight.transform())
         item.weight = replace(item.weight, start=statements(item.weight), text=text)
 
 

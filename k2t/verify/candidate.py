@@ -88,11 +88,11 @@ class Candidate:
         import torch
 
         arguments = json.loads(self.metadata.get("k2t.arguments", "{}"))
-        model = getattr(namespace, self.metadata["k2t.class"])(
-            **{name: with_tuples(value) for name, value in arguments.items()}
-        )
+        given = {name: with_tuples(value) for name, value in arguments.items()}
+        load = None if given else getattr(namespace, "load", None)  # it reads long constants
+        model = load() if load else getattr(namespace, self.metadata["k2t.class"])(**given)
         state = {key: torch.from_numpy(array) for key, array in (self.state or {}).items()}
-        constants = {key: buffer for key, buffer in model.named_buffers() if key not in state}  # from the code itself
+        constants = {key: buffer for key, buffer in model.named_buffers() if key not in state}
         model.load_state_dict(constants | state)
         return model.eval().to(self.device)
 
