@@ -39,9 +39,14 @@ CASES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "early": ("build", {}, [{"width": 4}]),
     "pyramid": ("pyramid", {}, [{"width": 3}]),
     "weight": ("classifier", {}, [{"features": 4, "units": 5}]),
+    "nested": ("build", {}, [{"width": 3, "depth": 3}]),
+    "operators": ("build", {}, [{"filters": 4}]),
     "heads": ("heads", {}, [{"width": 3, "depth": 3}]),
 }
-GOLDEN = {name: (entry, sample) for name, (entry, sample, _) in CASES.items()} | {"script": ("model", {})}
+GOLDEN = {name: (entry, sample) for name, (entry, sample, _) in CASES.items()} | {
+    "script": ("model", {}),
+    "keras1": ("squeezenet", {}),
+}
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -58,6 +63,20 @@ RUNS = [(name, arguments) for name, case in CASES.items() for arguments in ({}, 
 def test_the_class_computes_what_keras_computes_also_for_other_arguments(name: str, arguments: dict[str, Any]) -> None:
     entry, sample, _ = CASES[name]
     assert difference(CODE / f"{name}_keras.py", entry, sample, {**sample, **arguments}) < 1e-12
+
+
+def test_a_size_that_holds_for_the_sample_alone_is_no_argument(tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(
+        "import tensorflow as tf\nfrom keras import Input, Model, layers\n\n"
+        "def build(width=4):\n"
+        "    inputs = Input((3,))\n"
+        "    a, b = tf.split(layers.Dense(width)(inputs), 2, axis=-1)\n"
+        "    return Model(inputs, a * b)\n"
+    )
+    text = structured(path, "build", {}).body(has_weights=False)
+    assert "def __init__(self) -> None" in text
+    assert text.count("self.linear(") == 1
 
 
 def test_the_gate_sees_another_number_another_order_and_another_name() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from k2t.structured.liveness import live
 from k2t.structured.objects import free, names_in
+from k2t.structured.projection import shaped
 from k2t.structured.sequential import replaced
 
 
@@ -82,8 +83,8 @@ def named_first(node: ast.stmt, made: ast.ListComp, taken: set[str]) -> list[ast
 
 
 def apart(node: ast.Assign) -> list[ast.stmt]:
-    """`a = f()` and `b = []` for `a, b = f(), []`; nothing for any other assignment."""
-    target, value = node.targets[0], node.value
+    """`a = f()` and `b = []` for `a, b = f(), []`, or sizes of a shape; nothing for any other assignment."""
+    target, value = node.targets[0], sizes(node) or node.value
     if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
         return []
     names = {item.id for item in target.elts if isinstance(item, ast.Name)}
@@ -92,6 +93,18 @@ def apart(node: ast.Assign) -> list[ast.stmt]:
         return []
     pairs = zip(target.elts, value.elts, strict=True)
     return [ast.copy_location(ast.Assign([one], item, lineno=node.lineno), node) for one, item in pairs]
+
+
+def sizes(node: ast.Assign) -> ast.Tuple | None:
+    """For `h, w, c = x.shape[1:]`, the sizes one by one."""
+    target, value, start = node.targets[0], node.value, 0
+    if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Slice) and value.slice.upper is None:
+        start = ast.literal_eval(value.slice.lower) if isinstance(value.slice.lower, ast.Constant) else 0
+        value = value.value
+    if not isinstance(target, ast.Tuple) or not isinstance(shaped(value), ast.Name):
+        return None
+    items = [ast.Subscript(value, ast.Constant(start + i), ast.Load()) for i in range(len(target.elts))]
+    return ast.fix_missing_locations(ast.copy_location(ast.Tuple(list(items), ast.Load()), node))
 
 
 def builds(node: ast.ListComp) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from k2t.errors import K2TError
@@ -55,22 +56,25 @@ def candidates(frame: Frame, node: ast.If) -> Iterator[tuple[str, Any]]:
 
 
 def further(recorder: Recorder, main: Frame) -> Iterator[tuple[str, list[Frame]]]:
-    """Executions of the main function with each number among its arguments a little larger, callees first."""
+    """Executions of the main function with each number among its arguments larger, callees first."""
+    if len(main.events) > MAX_EVENTS:
+        return
+    known = len(recorder.frames)
     for name, value in main.arguments.items():
-        if name in recorder.learned.fixed:
-            continue
-        larger = longer(value) if isinstance(value, tuple | list) and not is_shape(main, value) else value
-        larger = value + 1 if isinstance(value, int) and not isinstance(value, bool) else larger
-        if larger == value or len(main.events) > MAX_EVENTS:
-            continue
-        known = len(recorder.frames)
-        try:
-            recorder.enter(main.function, {**main.arguments, name: larger}, main.given)
-        except FAILURES:
+        for larger in [] if name in recorder.learned.fixed else enlarged(main, value):
+            with suppress(*FAILURES):
+                recorder.enter(main.function, {**main.arguments, name: larger}, main.given)
+                yield name, recorder.frames[known:]
+                break
             del recorder.frames[known:]
-            continue
-        yield name, recorder.frames[known:]
         del recorder.frames[known:]
+
+
+def enlarged(main: Frame, value: Any) -> list[Any]:
+    """Larger values to try, one after the other until the function takes one: a little larger, or twice as large."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [value + 1, value * 2]
+    return [longer(value)] if isinstance(value, tuple | list) and value and not is_shape(main, value) else []
 
 
 def is_shape(main: Frame, value: Any) -> bool:

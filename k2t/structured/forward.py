@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from typing import Any
+from typing import Any, TypeVar
 
 from k2t.emit.syntax import BINARY, COMPARE, UNARY
 from k2t.lower.names import Namespace
@@ -26,6 +26,8 @@ from k2t.structured.projection import (
 )
 from k2t.structured.templates import Group, In, Key, Made, Moved, Of, Own, Step, Text
 from k2t.structured.texts import assigned, singular, variables_of
+
+Part = TypeVar("Part", In, Made)
 
 
 class Forward(Projection):
@@ -253,23 +255,25 @@ class Forward(Projection):
         """What a place does."""
         template = self.plan.templates[node]
         made: dict[Any, ast.expr] = {}
+        everything = (template.output, *((step.args, step.kwargs) for step in template.steps))
+        for operand, count in Counter(found_in(In, everything)).items():
+            written = self.argument(node, operand, made)
+            if count > 1 and any(isinstance(item, ast.Call) for item in ast.walk(written)):
+                made[operand] = self.held(written)
         for moved, count in Counter(found for step in template.steps for found in moved_in(step.args)).items():
             if count > 1:
-                name = self.names.claim("y")
-                self.before.append(
-                    ast.Assign([ast.Name(name, ast.Store())], self.argument(node, moved, made), lineno=0)
-                )
-                made[moved] = ast.Name(name, ast.Load())
-        uses = [found.step for step in template.steps for found in made_in((step.args, step.kwargs))]
-        uses += [found.step for found in made_in(template.output)]
+                made[moved] = self.held(self.argument(node, moved, made))
+        uses = [found.step for found in found_in(Made, everything)]
         for number, step in enumerate(template.steps):
             written = self.step(node, step, made)
-            if uses.count(number) > 1:
-                name = self.names.claim("y")
-                self.before.append(ast.Assign([ast.Name(name, ast.Store())], written, lineno=0))
-                written = ast.Name(name, ast.Load())
-            made[number] = written
+            made[number] = self.held(written) if uses.count(number) > 1 else written
         return self.argument(node, template.output, made)
+
+    def held(self, value: ast.expr) -> ast.expr:
+        """A variable for what is read several times."""
+        name = self.names.claim("y")
+        self.before.append(ast.Assign([ast.Name(name, ast.Store())], value, lineno=0))
+        return ast.Name(name, ast.Load())
 
     def step(self, node: ast.AST, step: Step, made: dict[Any, ast.expr]) -> ast.expr:
         """One operation."""
@@ -301,6 +305,8 @@ class Forward(Projection):
 
     def argument(self, node: ast.AST, arg: Any, made: dict[Any, ast.expr]) -> ast.expr:
         """An argument of an operation."""
+        if arg in made:
+            return made[arg]
         if isinstance(arg, In):
             return self.operand(self.plan.operands[node][arg.operand], arg.path)
         if isinstance(arg, Own):
@@ -308,7 +314,7 @@ class Forward(Projection):
         if isinstance(arg, Made):
             return indexed(made[arg.step], arg.path)
         if isinstance(arg, Moved):
-            return made[arg] if arg in made else permuted(self.argument(node, arg.value, made), arg.order)
+            return permuted(self.argument(node, arg.value, made), arg.order)
         if isinstance(arg, Of):
             subject = self.argument(node, arg.value, made)
             if arg.axis is None:
@@ -369,15 +375,15 @@ class Forward(Projection):
         return indexed(ast.Attribute(self.tensor(subject), "shape", ast.Load()), (self.plan.axis_of(subject, axis),))
 
 
-def made_in(structure: Any) -> list[Made]:
-    """The results of operations among arguments."""
-    if isinstance(structure, Made):
+def found_in(kind: type[Part], structure: Any) -> list[Part]:
+    """The operands, or the results of operations, among arguments."""
+    if isinstance(structure, kind):
         return [structure]
     if isinstance(structure, Moved | Of):
-        return made_in(structure.value)
+        return found_in(kind, structure.value)
     if isinstance(structure, Group):
-        return made_in(structure.items)
-    return [found for item in structure for found in made_in(item)] if isinstance(structure, tuple) else []
+        return found_in(kind, structure.items)
+    return [found for item in structure for found in found_in(kind, item)] if isinstance(structure, tuple) else []
 
 
 def moved_in(args: tuple[Any, ...]) -> list[Moved]:

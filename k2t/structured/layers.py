@@ -49,6 +49,12 @@ class Constructors:
         named = label if isinstance(label, str) else self.automatic(kind)
         return layer_named(named, kind, options, self.era, "float32", trainable)
 
+    def merge(self, mode: str = "sum", **kwargs: Any) -> Layer:
+        """The layer that `merge(inputs, mode)` of Keras 1 calls."""
+        return Constructors(Era((1, 2, 2), self.era.backend, False, self.era.data_format)).construct(
+            "Merge", [], {"mode": mode, **kwargs}
+        )
+
     def automatic(self, kind: str) -> str:
         """The name that Keras gives: `dense`, `dense_1`."""
         base = snake_case(kind.rpartition(">")[2])

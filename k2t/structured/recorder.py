@@ -110,6 +110,9 @@ class Recorder(Places):
             if self.frame is not None:
                 self.frame.model = model
             return model
+        if name == "merge" and "layers" in path:
+            layer = self.layer_object(node, self.layers.merge(*args[1:2], **kwargs))
+            return self.call_layer(node, layer, args[:1], {})
         if name in FUNCTIONAL and "layers" in path:
             layer = self.layer_object(node, self.layers.construct(FUNCTIONAL[name], args[1:], kwargs))
             return self.call_layer(node, layer, args[:1], {})
