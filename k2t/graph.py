@@ -155,6 +155,20 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class Calls:
+    """The calls of layers in code.
+
+    Attributes:
+        total: how many there are; so many of them are `translated`.
+        left_out: those that are to be written by hand: `file:line:column (kind): reason`.
+    """
+
+    total: int = 0
+    translated: int = 0
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Source:
     """A model as read, with what is known of its origin.
 
@@ -165,7 +179,7 @@ class Source:
         sha256: of the file's bytes, called when it is needed.
         surplus: arrays that belong to no layer of the model.
         has_weights: code alone has none.
-        layer_calls: of code, how many calls of layers there are.
+        calls: of code, what became of its calls of layers.
         code: of a live model, the Python source of the user's own classes and functions in it.
     """
 
@@ -177,7 +191,7 @@ class Source:
     surplus: tuple[str, ...] = ()
     has_weights: bool = True
     code: str = ""
-    layer_calls: int = 0
+    calls: Calls = Calls()
 
 
 def refs(structure: Any) -> Iterator[Ref]:

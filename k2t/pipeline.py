@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from k2t.emit.header import Header, with_header
 from k2t.emit.model import ModelCode, Stored, places_room, write_code
 from k2t.emit.weights import Entry, entries, header
 from k2t.errors import K2TError
-from k2t.graph import Shape, Source
+from k2t.graph import Calls, Shape, Source
 from k2t.lower import lower
 from k2t.program import Block, Value, values
 from k2t.read import read
@@ -59,7 +59,7 @@ class Result:
         source: the text of net.py.
         class_name: the main class in it.
         inputs, outputs: in Keras's order.
-        layer_calls: of code, how many calls of layers were translated: all of them.
+        calls: of code, what became of its calls of layers.
         parameters: number of values in Keras's weights.
         origin: the path of the source.
         file: what the file of weights holds.
@@ -79,7 +79,7 @@ class Result:
     metadata: dict[str, str] = field(repr=False)
     room: int = field(repr=False)
     file: Stored = "all"
-    layer_calls: int = 0
+    calls: Calls = field(default_factory=Calls)
     draft: Draft | None = field(default=None, repr=False)
     weights_origin: str = ""
 
@@ -117,7 +117,8 @@ def convert(
     flat: bool = False,
     arguments: Mapping[str, Any] | None = None,
     input_shapes: Sequence[Shape] = (),
-    submit: Submit = partial,
+    partial: bool = False,
+    submit: Submit = functools.partial,
 ) -> Result:
     """Convert a Keras model, saved or in memory, or Keras code.
 
@@ -134,30 +135,29 @@ def convert(
         flat: one class with every layer, instead of classes for what repeats.
         arguments: of Keras code: those of the builder, and values for names that the code takes from elsewhere.
         input_shapes: of Keras code that does not say them, batch included.
+        partial: of Keras code, layers without a translation are left to be written by hand; `calls` names them.
         submit: begins a call, perhaps in another process, and returns a function that waits for its result.
 
     Raises:
         ReadError: the file cannot be read.
         UnsupportedError: it holds layers without a translation.
     """
-    model = source_of(source, weights, arguments, input_shapes)
-    sha256 = submit(model.sha256)
-    weights_sha256 = submit(hashes.sha256, weights) if weights else str
-    usual = layout == "torch" and not (flat or fold_bn or custom)
+    model = source_of(source, weights, arguments, input_shapes, partial=partial)
+    sha256, weights_sha256 = submit(model.sha256), submit(hashes.sha256, weights) if weights else str
+    usual = layout == "torch" and not (flat or fold_bn or custom or model.calls.left_out)
     form, why = structure(source, model, arguments or {}, class_name) if usual else (None, "")
-    main = form.main if form else translate(model.graph, custom, model.code, has_weights=model.has_weights)
-    blocks = [] if form else lower(main, layout=layout, name=class_name, fold_bn=fold_bn)
+    main, blocks = (form.main, []) if form else lowered(model, custom, layout, class_name, fold_bn)
     tensors = list(entries(main))
     stored = [model.has_weights or tensor.is_constant for tensor in tensors]
     room = len(header(tensors, metadata(main, tensors))) + places_room(main) // 8 * 8
     draft = Draft(Path(output), [*compress(tensors, stored)], room) if output is not None and any(stored) else None
     file: Stored = "all" if model.has_weights else "constants" if any(stored) else "nothing"
-    call = partial(write_code, blocks, model_dtype(model, tensors), file=file, flat=flat)
-    writing = partial(structured_code, form, tensors, model.has_weights) if form else submit(call)
-    code = writing()
+    call = functools.partial(write_code, blocks, model_dtype(model, tensors), file=file, flat=flat)
+    code = structured_code(form, tensors, model.has_weights) if form else submit(call)()
     main.name = code.name
     tensors = [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
-    options = command_line(options_of(weights, class_name, layout, custom, fold_bn, flat), arguments, input_shapes)
+    switches = {"--fold-bn": fold_bn, "--flat": flat, "--partial": partial}
+    options = command_line(options_of(weights, class_name, layout, custom, switches), arguments, input_shapes)
     head = Header(origin(model.path, output), sha256(), model.keras_version, VERSION, options, why, weights_sha256())
     return Result(
         source=with_header(main.name, code.body, head),
@@ -173,10 +173,18 @@ def convert(
         metadata=metadata(main, tensors) | code.metadata | shas(head),
         room=room,
         file=file,
-        layer_calls=model.layer_calls,
+        calls=model.calls,
         draft=draft,
         weights_origin=str(weights or ""),
     )
+
+
+def lowered(
+    model: Source, custom: str | Path | None, layout: str, name: str | None, fold_bn: bool
+) -> tuple[Block, list[Block]]:
+    """The program of a model, and the classes that are to be written; the arguments are those of `convert`."""
+    main = translate(model.graph, custom, model.code, has_weights=model.has_weights)
+    return main, lower(main, layout=layout, name=name, fold_bn=fold_bn)
 
 
 def options_of(
@@ -184,8 +192,7 @@ def options_of(
     class_name: str | None,
     layout: str,
     custom: str | Path | None,
-    fold_bn: bool,
-    flat: bool,
+    switches: Mapping[str, bool],
 ) -> dict[str, str | None]:
     """The options of a conversion that are not the usual ones; files by name."""
     return {
@@ -193,7 +200,7 @@ def options_of(
         "--class-name": class_name,
         "--layout": layout if layout != "torch" else None,
         "--custom": Path(custom).name if custom else None,
-        **{option: "" for option, wanted in (("--fold-bn", fold_bn), ("--flat", flat)) if wanted},
+        **{name: "" for name, on in switches.items() if on},
     }
 
 
@@ -247,15 +254,17 @@ def source_of(
     weights: str | Path | None = None,
     arguments: Mapping[str, Any] | None = None,
     input_shapes: Sequence[Shape] = (),
+    *,
+    partial: bool = False,
 ) -> Source:
     """A model as data, from a file or from code; the arguments are those of `convert`."""
     if not code_parts(source):
-        if arguments or input_shapes:
-            raise K2TError(f"{source}: is no Keras code; --arg and --input-shape are for Keras code")
+        if arguments or input_shapes or partial:
+            raise K2TError(f"{source}: is no Keras code; --arg and --input-shape are for Keras code, as is --partial")
         return read(source, weights=weights)
     from k2t.code import read_code
 
-    return read_code(str(source), arguments, input_shapes, weights)
+    return read_code(str(source), arguments, input_shapes, weights, partial=partial)
 
 
 def parameters(tensors: list[Entry]) -> int:

@@ -81,22 +81,21 @@ def difference(path: Path, entry: str, sample: dict[str, Any], arguments: dict[s
     try:
         model = keras_model(path, entry, arguments)
         _, text = translated(path, entry, sample)
-        net = torch_model(text, bound(path, entry, arguments, model))
+        result = bound(path, entry, arguments, model)
+        net = torch_model(text, result)
         rng = np.random.default_rng(1)
         shapes = [[2, *(size or sizes for size in tensor.shape[1:])] for tensor in model.inputs]
         given = [rng.standard_normal(shape) for shape in shapes]
         with float64_kernels():
             expected = model(given if len(given) > 1 else given[0], training=False)
         with torch.no_grad():
-            found = net(*(first(torch.from_numpy(array)) for array in given))
+            orders = [result.main.order(value) for value in result.main.inputs]
+            tensors = [torch.from_numpy(array) for array in given]
+            moved = [one if order is None else one.permute(order) for one, order in zip(tensors, orders, strict=True)]
+            found = net(*moved)
         return max(apart(a, b) for a, b in zip(flat(expected), flat(found), strict=True))
     finally:
         keras.backend.set_floatx("float32")
-
-
-def first(tensor: torch.Tensor) -> torch.Tensor:
-    """Channels first, for images."""
-    return tensor.movedim(-1, 1) if tensor.ndim >= 4 else tensor
 
 
 def flat(outputs: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import k2t
+from k2t.cli import main
 from k2t.code import read_code
 from k2t.errors import K2TError, ReadError, UnsupportedError
 
@@ -130,6 +131,41 @@ def test_every_place_without_translation_is_listed(tmp_path: Path) -> None:
     assert [problem.kind for problem in error.value.problems] == ["TFSMLayer", "Lambda"]
     assert "model.py:6:5" in str(error.value)
     assert "mystery" in str(error.value)
+
+
+PARTS = """
+    import keras
+    from keras import layers
+    a = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3)(a)
+    for _ in range(2):
+        x = layers.TFSMLayer("saved")(x)
+    model = keras.Model(a, layers.Dense(2)(layers.Flatten()(x)))
+"""
+
+
+def test_partial_code_is_marked_with_its_reasons_and_the_rest_is_translated(tmp_path: Path) -> None:
+    result = k2t.convert(written(tmp_path, PARTS), partial=True)
+    assert "# not translated: TFSMLayer: wraps a program of another framework" in result.source
+    assert 'Untranslated("model.py:7:9 (TFSMLayer)")' in result.source
+    assert "nn.Linear(144, 2)" in result.source
+    assert "options: --partial" in result.source
+    assert [text.partition(": ")[0] for text in result.calls.left_out] == ["model.py:7:9 (TFSMLayer)"]
+    assert (result.calls.translated, result.calls.total) == (3, 5)
+
+
+def test_the_command_refuses_partial_code_unless_it_is_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = written(tmp_path, PARTS), tmp_path / "net.py"
+    assert main(["convert", source, "-o", str(output)]) == 2
+    assert "model.py:7:9 (TFSMLayer)" in capsys.readouterr().err
+    assert not output.exists()
+    assert main(["convert", source, "-o", str(output), "--partial"]) == 0
+    assert output.exists()
+    text = capsys.readouterr().err
+    assert "model.py:7:9 (TFSMLayer)" in text
+    assert text.rstrip().endswith("translated 3 of 5 layer calls")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from k2t.code.modules import parse
 from k2t.code.objects import Custom, Made, Net
 from k2t.code.script import Script
 from k2t.errors import ReadError, UnsupportedError
-from k2t.graph import Shape, Source
+from k2t.graph import Calls, Shape, Source
 from k2t.read import read_weights
 from k2t.read.config import Model
 from k2t.read.eras import Era
@@ -56,6 +56,8 @@ def read_code(
     arguments: Mapping[str, Any] | None = None,
     input_shapes: Sequence[Shape] = (),
     weights: str | Path | None = None,
+    *,
+    partial: bool = False,
 ) -> Source:
     """The model that Keras code builds; none of it is run.
 
@@ -64,13 +66,15 @@ def read_code(
         arguments: of the builder, by name; values of names that the code leaves open; `self.x` for attributes.
         input_shapes: batch first, for models whose code does not hold them.
         weights: a file with trained weights.
+        partial: layers without a translation are left to be written by hand; they are taken to keep the shape of
+            their input.
 
     Raises:
         ReadError: the code cannot be read, or a value that the model needs is not in it.
         UnsupportedError: parts of the model have no translation; each with file:line:column.
     """
     path, entry = parts_of(source)
-    script = Script(path, arguments or {})
+    script = Script(path, arguments or {}, partial=partial)
     entry = entry or chosen(path, script.main.tree)
     try:
         made = model_of(script, entry, input_shapes)
@@ -99,7 +103,7 @@ def read_code(
         script.era.backend,
         functools.cache(lambda: sha256(script)),
         has_weights=weights is not None,
-        layer_calls=script.calls,
+        calls=Calls(script.calls, script.calls - script.failed, tuple(dict.fromkeys(map(str, script.left_out)))),
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from k2t.code.layers import FUNCTIONAL, kind_of, options_of
 from k2t.code.objects import Broken, Configured, Custom, Made, Net, Partial, PendingWeight, Tensor, Thing
 from k2t.code.standard import HANDLERS, NAMED
-from k2t.errors import UntranslatableError, refusing
+from k2t.errors import Problem, UntranslatableError, refusing
 from k2t.graph import Layer
 from k2t.program import Value
 from k2t.read.eras import Era
@@ -219,6 +219,17 @@ def rule_of(made: Custom, era: Era) -> Rule:
     takes_any = found is not None and found[1].args.kwarg is not None
     options = dict.fromkeys([*names, *(["training", "mask"] if takes_any else [])])
     return CustomRule(made.kind.name, translate, (), False, options)
+
+
+def untranslated(name: str, problems: Sequence[Problem]) -> Layer:
+    """What takes the place of a layer without a translation; nobody knows more than the shape of its input."""
+    reason = "; ".join(map(str, dict.fromkeys(problems)))
+
+    def translate(b: Builder, x: Value) -> Value:
+        """A module to be written by hand."""
+        return b.call(b.module("Untranslated", reason), x, shape=x.shape)
+
+    return Layer(name, "Untranslated", rule=CustomRule("Untranslated", translate, (), False, {}))
 
 
 class Followed:

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from k2t.code.custom import untranslated
+from k2t.code.graphs import tensors
 from k2t.code.imports import Imports
 from k2t.code.layers import era_of_code
 from k2t.code.modules import Module, locate
 from k2t.code.objects import Broken, Custom, Made, Net, Partial, Tensor, Thing
 from k2t.code.records import RECORD_METHODS, fields_of, set_defaults, values_of
 from k2t.code.slices import CHANGES, bound
-from k2t.errors import UntranslatableError
+from k2t.errors import Problem, UntranslatableError
 from k2t.rules.custom.attributes import base_options
 from k2t.rules.custom.objects import CustomClass, Method, Super
 from k2t.rules.tracing.interpreter import loaded
@@ -45,10 +47,16 @@ class Script(Imports):
     Args:
         path: the script.
         given: values that the user gives, by name.
+        partial: whether a stand-in takes the place of a layer without a translation.
+
+    Attributes:
+        left_out: why stand-ins were put in.
     """
 
-    def __init__(self, path: Path, given: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, given: Mapping[str, Any], *, partial: bool = False) -> None:
         super().__init__(path, given)
+        self.partial = partial
+        self.left_out: list[Problem] = []
         self.main = self.module(path)
         self.names = Scope(self.main)
         self.era = era_of_code(self.main.tree)
@@ -74,6 +82,15 @@ class Script(Imports):
             self.skip(statement, str(error))
         finally:
             self.steps = outer
+
+    def call(self, node: ast.AST, made: Made, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The outputs of a layer, a model or a function on these tensors, or of a stand-in."""
+        found = super().call(node, made, args, kwargs)
+        given = next(tensors(args), None)
+        if not self.partial or not isinstance(found, Broken) or given is None:
+            return found
+        self.left_out += found.problems
+        return self.record(Made(untranslated(made.layer.name, found.problems), self.serial()), (given,), {})
 
     def leave(self) -> None:
         """Remember the names of the function that ended last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,8 @@ from k2t.program import Argument, Block, Branch, Code, Module, Op, Parameter, Va
 
 TYPED = {f"F.{name}" for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "silu", "mish", "hardswish", "softmax")}
 TYPED |= {"torch.cat", "torch.tanh", "torch.sigmoid", "self.activation"}
+# Columns of a comment.
+COMMENT = 88
 # The variable of what a `return` computes, for verification.
 RESULT = "__k2t_result__"
 FILLED = {None: "torch.zeros", 0.0: "torch.zeros", 1.0: "torch.ones"}
@@ -231,8 +234,14 @@ def argument(item: Argument) -> cst.Param:
 
 
 def attribute(module: Module) -> list[Any]:
-    """`self.name = …`, and what fills a container."""
-    made = syntax.assign(syntax.dotted(f"self.{module.name}"), construct(module))  # type: ignore[arg-type]
+    """`self.name = …`, and what fills a container; what was not translated says why."""
+    name: Any = syntax.dotted(f"self.{module.name}")
+    if module.call == "Untranslated":
+        place, _, reason = " ".join(module.args[0].split()).partition(": ")
+        lines = textwrap.wrap(f"not translated: {reason}", COMMENT)
+        made = syntax.assign(name, construct(replace(module, args=(place,))))
+        return [made.with_changes(leading_lines=[cst.EmptyLine(comment=cst.Comment(f"# {line}")) for line in lines])]
+    made = syntax.assign(name, construct(module))
     return [made, *(cst.parse_statement(text) for text in module.building)]
 
 
