@@ -118,6 +118,7 @@ def convert(
     arguments: Mapping[str, Any] | None = None,
     input_shapes: Sequence[Shape] = (),
     partial: bool = False,
+    keep: bool = False,
     submit: Submit = functools.partial,
 ) -> Result:
     """Convert a Keras model, saved or in memory, or Keras code.
@@ -136,6 +137,7 @@ def convert(
         arguments: of Keras code: those of the builder, and values for names that the code takes from elsewhere.
         input_shapes: of Keras code that does not say them, batch included.
         partial: of Keras code, layers without a translation are left to be written by hand; `calls` names them.
+        keep: of Keras code, what else the file defines and does not concern Keras follows as it is.
         submit: begins a call, perhaps in another process, and returns a function that waits for its result.
 
     Raises:
@@ -149,18 +151,17 @@ def convert(
     main, blocks = (form.main, []) if form else lowered(model, custom, layout, class_name, fold_bn)
     tensors = list(entries(main))
     stored = [model.has_weights or tensor.is_constant for tensor in tensors]
+    file: Stored = "all" if model.has_weights else "constants" if any(stored) else "nothing"
     room = len(header(tensors, metadata(main, tensors))) + places_room(main) // 8 * 8
     draft = Draft(Path(output), [*compress(tensors, stored)], room) if output is not None and any(stored) else None
-    file: Stored = "all" if model.has_weights else "constants" if any(stored) else "nothing"
     call = functools.partial(write_code, blocks, model_dtype(model, tensors), file=file, flat=flat)
     code = structured_code(form, tensors, model.has_weights) if form else submit(call)()
-    main.name = code.name
-    tensors = [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
-    switches = {"--fold-bn": fold_bn, "--flat": flat, "--partial": partial}
+    tensors = named(main, tensors, code)
+    switches = {"--fold-bn": fold_bn, "--flat": flat, "--partial": partial, "--keep": keep}
     options = command_line(options_of(weights, class_name, layout, custom, switches), arguments, input_shapes)
     head = Header(origin(model.path, output), sha256(), model.keras_version, VERSION, options, why, weights_sha256())
     return Result(
-        source=with_header(main.name, code.body, head),
+        source=with_header(main.name, code.body + rest(source, code.body, keep), head),
         class_name=main.name,
         keras_version=model.keras_version,
         backend=model.backend,
@@ -177,6 +178,21 @@ def convert(
         draft=draft,
         weights_origin=str(weights or ""),
     )
+
+
+def named(main: Block, tensors: list[Entry], code: ModelCode) -> list[Entry]:
+    """Name the program and its entries as the code does."""
+    main.name = code.name
+    return [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
+
+
+def rest(source: Any, body: str, keep: bool) -> str:
+    """What follows the emitted code of a script that is to keep its other definitions."""
+    if not keep:
+        return ""
+    from k2t.code.around import around
+
+    return around(str(source), body)
 
 
 def lowered(

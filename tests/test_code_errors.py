@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import k2t
+from k2t.check import check_generated
 from k2t.cli import main
 from k2t.code import read_code
 from k2t.errors import K2TError, ReadError, UnsupportedError
@@ -152,6 +153,42 @@ def test_partial_code_is_marked_with_its_reasons_and_the_rest_is_translated(tmp_
     assert "options: --partial" in result.source
     assert [text.partition(": ")[0] for text in result.calls.left_out] == ["model.py:7:9 (TFSMLayer)"]
     assert (result.calls.translated, result.calls.total) == (3, 5)
+
+
+def test_what_does_not_concern_keras_is_kept_byte_for_byte_if_the_user_wants_it(tmp_path: Path) -> None:
+    kept = """
+        SIZES = [1,  2]   # odd spacing
+
+
+        # how an image
+        # is read
+        def load_image(path,size = 3):
+            return   np.load( path )[:size] + SIZES
+    """
+    source = f"""
+        import os, json
+        import numpy as np
+        from keras import layers, Input, Model
+        {kept}
+        def loss(y): return layers.Flatten()(y)
+        def total(y): return loss(y)
+        def late(size=os.getpid()): return size
+
+        def build(width=3):
+            a = Input((4,))
+            return Model(a, layers.Dense(width)(a))
+        os.system("exit")
+    """
+    path = written(tmp_path, source) + ":build"
+    result = k2t.convert(path, keep=True)
+    assert dedent(kept).strip() in result.source
+    assert "import numpy as np  # noqa: E402" in result.source
+    for left in ("json", "loss", "total", "late", "os.", "import os"):
+        assert left not in result.source.partition("# fmt: off")[2]
+    assert "options: --keep" in result.source
+    assert "SIZES" not in k2t.convert(path).source
+    result.write(tmp_path / "net.py")
+    assert not [*check_generated(tmp_path / "net.py")]
 
 
 def test_the_command_refuses_partial_code_unless_it_is_told_to(

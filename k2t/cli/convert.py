@@ -67,6 +67,11 @@ SLOW_WRITE = 100_000_000  # bytes that take about a second
     is_flag=True,
     help="Keras code: leave layers without a translation to be written by hand, marked in the output, and exit with 0.",
 )
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Keras code: keep the functions, classes and constants of the file that do not concern Keras, as they are.",
+)
 @click.pass_obj
 def convert(
     submit: Submit, /, source: str, output: Path | None, verify: bool | None, as_json: bool, **options: Any
