@@ -85,7 +85,11 @@ def difference(path: Path, entry: str, sample: dict[str, Any], arguments: dict[s
         net = torch_model(text, result)
         rng = np.random.default_rng(1)
         shapes = [[2, *(size or sizes for size in tensor.shape[1:])] for tensor in model.inputs]
-        given = [rng.standard_normal(shape) for shape in shapes]
+        whole = ["int" in str(tensor.dtype) for tensor in model.inputs]
+        given = [
+            rng.integers(0, 3, shape) if ints else rng.standard_normal(shape)
+            for shape, ints in zip(shapes, whole, strict=True)
+        ]
         with float64_kernels():
             expected = model(given if len(given) > 1 else given[0], training=False)
         with torch.no_grad():

@@ -39,6 +39,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "early": ("build", {}, [{"width": 4}]),
     "pyramid": ("pyramid", {}, [{"width": 3}]),
     "weight": ("classifier", {}, [{"features": 4, "units": 5}]),
+    "positions": ("text_classifier", {}, [{"maxlen": 9, "embed_dim": 6, "num_classes": 3}]),
     "nested": ("build", {}, [{"width": 3, "depth": 3}]),
     "operators": ("build", {}, [{"filters": 4}]),
     "heads": ("heads", {}, [{"width": 3, "depth": 3}]),

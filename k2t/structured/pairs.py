@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from k2t.program import Block, Module, Op, Parameter, Value, Variable, leaves, values
 from k2t.structured.frames import NotStructured
+from k2t.structured.positions import identity, identity_of
 
 Owner = Module | Parameter
 # Functions for any number of channels, and what they are where that is known.
@@ -43,12 +44,15 @@ def traced(block: Block, inputs: Sequence[Node]) -> tuple[Node, ...]:
     """How the outputs are made of these inputs."""
     known: dict[Value, Node] = dict(zip(block.inputs, inputs, strict=True))
     parameters: dict[Parameter, Node] = {}
+    made: tuple[Node, ...]
     for op in block.ops:
         found = [leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Parameter)]
-        parameters |= {leaf: Node(Maker("parameter", owner=leaf)) for leaf in found if leaf not in parameters}
+        parameters |= {leaf: Node(parameter_maker(leaf)) for leaf in found if leaf not in parameters}
         operands = tuple(known[value] for value in values((op.args, op.kwargs))) + tuple(parameters[p] for p in found)
-        if passes(op):
-            made = operands
+        if op.target == "torch.arange":
+            made = (Node(Maker(identity_of(op))),)
+        elif passes(op) or (op.target == ".unsqueeze" and operands[0].maker.target.startswith("constant")):
+            made = operands[:1]
         elif isinstance(op.target, Module) and isinstance(op.target.call, Block):
             made = traced(op.target.call, operands)
         else:
@@ -59,9 +63,18 @@ def traced(block: Block, inputs: Sequence[Node]) -> tuple[Node, ...]:
     return tuple(known[value] for value in values(block.outputs))
 
 
+def parameter_maker(parameter: Parameter) -> Maker:
+    """What makes a parameter; a constant is told by its values."""
+    if parameter.weight.variables:
+        return Maker("parameter", owner=parameter)
+    return Maker(identity(parameter.weight.transform()))
+
+
 def passes(op: Op) -> bool:
     """Whether only one of the programs may have it: padding that the module behind it may do, dropout of nothing."""
-    return op.target == "F.pad" or (isinstance(op.target, Module) and str(op.target.call).startswith("nn.Dropout"))
+    if isinstance(op.target, Module):
+        return str(op.target.call).startswith("nn.Dropout")
+    return op.target in ("F.pad", "torch.asarray")
 
 
 def adopt(written: Sequence[Node], evaluated: Sequence[Node]) -> None:
@@ -114,8 +127,8 @@ def signature(maker: Maker) -> tuple[object, ...]:
 
 
 def variables(owner: Owner | None) -> list[Variable]:
-    """The variables that a module or parameter is made of, in the order of its state."""
+    """The variables that a module or parameter is made of, by name: modules may keep the same ones in another order."""
     if owner is None:
         return []
     weights = owner.weights.values() if isinstance(owner, Module) else (owner.weight,)
-    return [variable for weight in weights for variable in weight.variables]
+    return sorted((variable for weight in weights for variable in weight.variables), key=lambda item: item.name)

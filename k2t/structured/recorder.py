@@ -29,6 +29,7 @@ from k2t.structured.layers import FUNCTIONAL, Constructors, kind_of, with_sizes
 from k2t.structured.learned import Learned
 from k2t.structured.makers import Made, Makers
 from k2t.structured.places import Places
+from k2t.structured.positions import beside, constant, counted
 from k2t.structured.sizes import (
     OPAQUE,
     as_tuple,
@@ -151,6 +152,9 @@ class Recorder(Places):
         operands = self.operands(node, args, kwargs)
         if layer.site is node:  # a functional form: its options are no operands
             operands = operands[:1]
+        constants = [constant(item) for item in args]
+        if any(item is not None for item in constants):
+            operands.append(beside(self.names.maps[0]))
         function = layer.layer.options.get("function")
         with self.noted(node, operands):
             if self.event is None or self.frame is None:
@@ -160,7 +164,11 @@ class Recorder(Places):
                 return self.close(super().apply(node, function.function, args, kwargs))
             self.event.layer = layer
             b = Builder(self.frame.ops, with_sizes(layer, self.event.known), self.event.label)
-            output = apply_layer(b, tuple(args), kwargs)
+            given = [
+                item if array is None else counted(b, array, operands[-1][1])
+                for item, array in zip(args, constants, strict=True)
+            ]
+            output = apply_layer(b, tuple(given), kwargs)
             for variable in layer.parts.variables:
                 variable.shape = tuple(map(number, variable.shape))
             return self.close(output)
