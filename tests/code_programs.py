@@ -442,3 +442,25 @@ program(
     "build",
     classes=3,
 )
+for library, generation in (("keras", ", ops"), ("tensorflow.keras", "")):
+    program(
+        f"masks of a layer with several tensors, of {library}",
+        f"""
+        from {library} import Input, Model, layers{generation}
+
+        class Weighted(layers.Layer):
+            def __init__(self, **kwargs):
+                super().__init__(**kwargs)
+                self.supports_masking = True
+
+            def call(self, inputs, other, mask=None, other_mask=None):
+                y = inputs + other
+                if mask is not None:  # Keras 2 hands on the mask of the first tensor
+                    y = y * 3.0
+                return y if other_mask is None else y - 5.0  # Keras 3 that of each
+
+        steps = Input((6, 5))
+        x = layers.Masking()(steps)
+        model = Model(steps, layers.LSTM(3)(Weighted()(x, layers.Dense(5)(x))))
+        """,
+    )

@@ -78,6 +78,7 @@ def run(request: Request) -> None:
 
         install(found.keras, request.version)
     without_noise(found)
+    without_rounding(found)
     load = without_training(found)
     models = Models(found, request, load)
     reference = KerasReference(found, models.build)
@@ -124,6 +125,19 @@ def without_noise(found: Library) -> None:
     else:
         found.keras.random.normal = normal
         found.keras.random.uniform = uniform
+
+
+def without_rounding(found: Library) -> None:
+    """What code for tf.keras casts to float32 has the dtype of everything else; Keras 3 promotes it."""
+    import tensorflow as tf
+
+    own = tf.cast
+
+    def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+        return own(x, found.keras.backend.floatx() if dtype in ("float32", tf.float32) else dtype, name)
+
+    if found.legacy:
+        tf.cast = cast
 
 
 @dataclass

@@ -54,6 +54,7 @@ def install(keras: Any, version: str) -> None:
     keras.layers.Layer.name = property(lambda layer: layer._name, lambda layer, name: setattr(layer, "_name", name))
     inner = importlib.import_module(f"{keras.__name__}.src.applications.imagenet_utils")
     keras.applications.imagenet_utils.correct_pad = inner.correct_pad
+    keras.applications.imagenet_utils._obtain_input_shape = _input_shape(inner.obtain_input_shape)
     for name in dir(tf.compat.v1):
         if not hasattr(tf, name):
             setattr(tf, name, getattr(tf.compat.v1, name))
@@ -117,6 +118,15 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             for name, value in list(vars(module).items()):
                 if isinstance(value, types.ModuleType) and name != "src":
                     setattr(module, name, importlib.import_module(f"{module.__name__}.{name}"))
+
+
+def _input_shape(own: Callable[..., Any]) -> Callable[..., Any]:
+    """`_obtain_input_shape`, whose argument `require_flatten` was named `include_top` before."""
+
+    def obtain(*args: Any, **kwargs: Any) -> Any:
+        return own(*args, **{"require_flatten" if key == "include_top" else key: kwargs[key] for key in kwargs})
+
+    return obtain
 
 
 def _old_layer(keras: Any, name: str) -> Callable[..., Any]:

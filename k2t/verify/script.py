@@ -37,6 +37,7 @@ FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 SCOPES = FUNCTIONS | COMPREHENSIONS | ast.ClassDef
 MAGIC = re.compile(r"^\s*[%!?]")
+LEVELS = 4  # folders above the script in which its imports are looked for
 ALIAS = "k2t_"  # the script is no module of its own name: its package may import that
 MODULE = re.compile(r"(tf\.|tensorflow\.)?keras(\.\w+)*")
 
@@ -232,6 +233,7 @@ class Script:
         package, folder = _package(self.path)
         if str(folder) not in sys.path:
             sys.path[:0] = [str(folder), str(self.path.parent)]
+            sys.path += map(str, list(folder.parents)[:LEVELS])
         if package:
             with absent(folder):
                 _imported(package, folder)

@@ -113,20 +113,21 @@ class LayerInterpreter(Making):
             self.method(Method(instance, *found), list(shapes.values())[: max(len(names), 0)], {})
 
     def masks(self, names: list[str], tensors: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-        """The masks that Keras hands to a call: `mask`, or `<name>_mask` where there are several tensors."""
-        wanted = {"mask" if len(tensors) == 1 else f"{key}_mask": item for key, item in tensors.items()}
-        if len(tensors) > 1:
-            carried = [item for item in tensors.values() if isinstance(item, Value) and item.mask is not None]
-            if "mask" in names and given.get("mask") is None and carried:
-                raise UntranslatableError("Keras 2 and 3 differ in the mask of a layer called with several tensors")
+        """The masks that Keras hands to a call: Keras 2 that of the first argument.
+
+        Keras 3 hands on `mask` where there is one argument, `<name>_mask` for each of several.
+        """
+        if self.b.layer.keras_2:
+            wanted = {"mask": next(iter(tensors.values()), None)}
+        else:
+            wanted = {"mask" if len(tensors) == 1 else f"{key}_mask": item for key, item in tensors.items()}
         return {key: masks_of(item) for key, item in wanted.items() if key in names and given.get(key) is None}
 
     def mask_output(self, instance: Instance, first: Any, output: Any, masks: dict[str, Any]) -> None:
         """The mask goes on where the layer supports that, through its `compute_mask` if it has one."""
-        found = instance.kind.find("compute_mask")
-        supports = instance.attributes.get("supports_masking", found is not None)
-        if not supports or not isinstance(output, Value) or output.mask is not None:
+        if not supports_masking(instance) or not isinstance(output, Value) or output.mask is not None:
             return
+        found = instance.kind.find("compute_mask")
         mask = masks.get("mask", masks_of(first))
         made = self.method(Method(instance, *found), [first, mask], {}) if found is not None else mask
         if isinstance(made, Value) and output is not first:
@@ -174,6 +175,15 @@ class LayerInterpreter(Making):
         raise UntranslatableError(f"{instance.kind.name}.{name}, which neither the file nor Keras's Layer defines")
 
 
+def supports_masking(instance: Instance) -> bool:
+    """Whether a layer says so, or has a `compute_mask` of its own."""
+    stated = [
+        kind.attributes["supports_masking"] for kind in instance.kind.lineage() if "supports_masking" in kind.attributes
+    ]
+    default = stated[0] if stated else instance.kind.find("compute_mask") is not None
+    return bool(instance.attributes.get("supports_masking", default))
+
+
 def has_tensor(item: Any) -> bool:
     """Whether there is a tensor in nested arguments."""
     return any(isinstance(leaf, Value | Parameter | Size) for leaf in leaves(item))
@@ -187,7 +197,8 @@ def shapes_of(item: Any) -> Any:
 
 
 def masks_of(item: Any) -> Any:
-    """Keras's mask of a tensor, a list of them for several."""
+    """Keras's mask of a tensor, a list of them for several, None where none of them has one."""
     if isinstance(item, list | tuple):
-        return [masks_of(part) for part in item]
+        found = [masks_of(part) for part in item]
+        return found if any(leaf is not None for leaf in leaves(found)) else None
     return item.mask if isinstance(item, Value) else None

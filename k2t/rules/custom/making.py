@@ -67,7 +67,8 @@ class Making(Attributes):
         self.made += 1
         around = self.frames[-1][0].parts
         token = f"{UNNAMED}{self.made}"
-        layer = Layer(name if isinstance(name, str) else token, kind, options, around.layer.dtype)
+        label = name if isinstance(name, str) else token
+        layer = Layer(label, kind, options, around.layer.dtype, keras_2=around.layer.keras_2)
         parts = around.child(layer, token, around.shared)
         return parts, self.made
 
@@ -154,7 +155,8 @@ class Making(Attributes):
             return
         if base not in RULES:
             raise UntranslatableError(f"{instance.kind.name} is derived from {base}, which is no layer")
-        layer = Layer(instance.layer.name, base, configuration(base, args, own), instance.layer.dtype)
+        options = configuration(base, args, own)
+        layer = Layer(instance.layer.name, base, options, instance.layer.dtype, keras_2=instance.layer.keras_2)
         instance.base = Sublayer(layer, instance.parts.child(layer, ""), instance.made)
 
     def base_method(self, subject: Super, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -123,8 +123,9 @@ image.sobel_edges sobel_edges image=images
 image.ssim ssim img1=image1 img2=image2 max_val filter_size filter_sigma k1 k2
 """
 PLAIN_BACKEND = """
-abs square sqr=square sqrt exp log round sign sin cos equal not_equal greater greater_equal less less_equal maximum minimum
-sigmoid tanh softplus softsign identity=copy stop_gradient ndim zeros_like ones_like shape int_shape=shape transpose
+abs square sqr=square sqrt exp log round sign sin cos equal not_equal greater greater_equal less less_equal
+maximum minimum sigmoid tanh softplus softsign identity=copy stop_gradient ndim zeros_like ones_like shape
+int_shape=shape transpose
 logical_and logical_or logical_not add update=second is_tensor is_keras_tensor=is_tensor
 """
 BACKEND = """

@@ -44,6 +44,8 @@ ANSWERS: dict[str, Any] = {
 }
 MAX_CALLS = 40
 DATA = (Value, Parameter, Size, bool, int, float, complex, str, slice, type(Ellipsis), np.ndarray, np.generic)
+# Data whose own attributes code asks for, such as `__len__`.
+PLAIN = (str, int, float, list, tuple, dict, set, np.ndarray)
 
 
 def shape_call(name: str, args: list[Any]) -> list[Any] | None:
@@ -184,7 +186,7 @@ class Calls(Expressions):
         except UntranslatableError:
             if name == "getattr" and not default:
                 raise
-            return default[0] if name == "getattr" else False
+            return default[0] if name == "getattr" else isinstance(subject, PLAIN) and hasattr(subject, key)
         return value if name == "getattr" else True
 
     def method_call(self, bound: Bound, args: list[Any], kwargs: dict[str, Any]) -> Any:
