@@ -267,3 +267,23 @@ def test_the_features_of_a_backbone_may_lie_in_a_list(tmp_path: Path) -> None:
     """
     result = k2t.convert(written(tmp_path, source) + ":encoder")
     assert [one.keras_shape for one in result.outputs] == [[None, 3], [None, 5]]
+
+
+@pytest.mark.parametrize(
+    ("library", "call", "made"),
+    [
+        ("tensorflow.keras", "Conv2D(8, 3, 3)", "nn.Conv2d(3, 8, 3, stride=3)"),
+        ("tensorflow.keras", "Conv2D(8, 3, 2)", "nn.Conv2d(3, 8, 3, stride=2)"),
+        ("keras", "Conv2D(8, 3, 3)", "nn.Conv2d(3, 8, 3)"),
+        ("keras", "Conv2D(8, 3, 2)", "nn.Conv2d(3, 8, 3, stride=2)"),
+    ],
+)
+def test_a_third_number_of_a_convolution_is_its_stride_except_in_keras_1_style(
+    library: str, call: str, made: str, tmp_path: Path
+) -> None:
+    source = f"""
+        from {library} import Input, Sequential
+        from {library}.layers import Conv2D
+        model = Sequential([Input((9, 9, 3)), {call}])
+    """
+    assert made in k2t.convert(written(tmp_path, source), flat=True).source

@@ -95,7 +95,8 @@ def era_of_code(tree: ast.Module) -> Era:
     texts |= {node.value for node in nodes if isinstance(node, ast.Constant) and node.value == "KERAS_BACKEND"}
     if not tensorflow and any(PATHS_3.search(text) for text in texts):
         return Era((3,), "tensorflow")
-    return Era((2, 15, 0), "tensorflow", tf_keras=True)
+    of_tensorflow = tensorflow or any(text.startswith(("tf.keras", "tensorflow.keras")) for text in texts)
+    return Era((2, 15, 0), "tensorflow", tf_keras=True, old_calls=not of_tensorflow)
 
 
 def named(call: ast.Call) -> str:
@@ -142,12 +143,14 @@ def exported(library: str, name: str) -> Any:
     return Library(path) if library in known else None
 
 
-def is_keras_1_call(kind: str, args: list[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a constructor is called as Keras 1 had it, which Keras 2 understood."""
+def is_keras_1_call(kind: str, args: list[Any], kwargs: Mapping[str, Any], era: Era) -> bool:
+    """Whether a constructor is called as Keras 1 had it, which Keras 2 understood: `Conv2D(64, 3, 3)`."""
     if kwargs.keys() & KERAS_1:
         return True
     window = {"Conv2D": 3, "Conv3D": 4, "SeparableConv2D": 3, "Conv2DTranspose": 3}.get(ALIASES.get(kind, kind), 0)
-    return bool(window) and len(args) >= window and all(isinstance(item, int) for item in args[1:window])
+    sizes = args[1:window]
+    square = len(sizes) == window - 1 and all(isinstance(item, int) and item == sizes[0] for item in sizes)
+    return era.old_calls and bool(window) and square
 
 
 def is_keras_2_call(args: list[Any], kwargs: Mapping[str, Any]) -> bool:
@@ -169,7 +172,7 @@ def options_of(kind: str, args: list[Any], kwargs: dict[str, Any], era: Era) -> 
         raise UntranslatableError(f"{kind}: {REFUSED[kind]}")
     if era.keras_1 and is_keras_2_call(args, kwargs):
         era = Era((2, 2, 4), era.backend, False, era.data_format)
-    if not era.keras_1 and era.version < (3,) and is_keras_1_call(kind, args, kwargs):
+    if not era.keras_1 and era.version < (3,) and is_keras_1_call(kind, args, kwargs, era):
         era = Era((1, 2, 2), era.backend, False, era.data_format)
     names = (
         positional(kind, era)

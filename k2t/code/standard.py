@@ -6,6 +6,7 @@ import ast
 import itertools
 import os.path
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from k2t.code.objects import Custom, Given, Made, Parser, Partial, PendingWeight
 from k2t.code.records import record_class
 from k2t.graph import map_structure
 from k2t.program import Value, leaves
-from k2t.read.eras import Era
 from k2t.rules.custom.objects import CustomClass, Method, Super
 from k2t.rules.tracing.names import Closure, Library, Unknown
 
@@ -227,7 +227,7 @@ def dim_ordering(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, 
 def set_data_format(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """`K.set_image_data_format`."""
     which = {"th": "channels_first", "tf": "channels_last"}.get(args[0], args[0])
-    script.era = Era(script.era.version, script.era.backend, script.era.tf_keras, which)
+    script.era = replace(script.era, data_format=which)
 
 
 @handler("tf.convert_to_tensor", "tf.constant", "keras.ops.convert_to_tensor", "K.constant", "np.array", "np.asarray")

@@ -23,12 +23,14 @@ class Era:
         backend: tensorflow, theano, cntk, jax, torch, or "" where the file does not say.
         tf_keras: whether it was TensorFlow's own copy, `tf.keras`.
         data_format: what a layer means that does not state its own.
+        old_calls: of code: whether its Keras took `Conv2D(64, 3, 3)` as Keras 1 had it; tf.keras never did.
     """
 
     version: tuple[int, ...]
     backend: str
     tf_keras: bool = False
     data_format: str = "channels_last"
+    old_calls: bool = False
 
     @classmethod
     def parse(cls, keras_version: str, backend: str) -> Era:
