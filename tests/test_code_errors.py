@@ -287,3 +287,16 @@ def test_a_third_number_of_a_convolution_is_its_stride_except_in_keras_1_style(
         model = Sequential([Input((9, 9, 3)), {call}])
     """
     assert made in k2t.convert(written(tmp_path, source), flat=True).source
+
+
+def test_a_function_of_a_lambda_may_make_layers_without_weights(tmp_path: Path) -> None:
+    source = """
+        from tensorflow.keras import Input, Model, layers
+        def cropped(x, layer):
+            return layers.Multiply()([layers.Cropping2D(2)(x), layer(x)])
+        image = Input((8, 8, 3))
+        model = Model(image, layers.Lambda(lambda x: cropped(x, layers.{layer}))(image))
+    """
+    assert k2t.convert(written(tmp_path, source.format(layer="MaxPooling2D(5, 1)"))).outputs[0].keras_shape[1] == 4
+    with pytest.raises(UnsupportedError, match="Conv2D has weights and is made outside of a layer"):
+        k2t.convert(written(tmp_path, source.format(layer="Conv2D(3, 5)")))

@@ -29,6 +29,14 @@ VALUES = {
     ),
     "a builtin of Python 2": ("units = sum(xrange(5))", 10),
     "the type of a list": ("import tensorflow as tf\nunits = tf.cast([[1.5, 2.5]], tf.int8).size", 2),
+    "options as Keras's layers read them": (
+        "from keras.utils import conv_utils\n"
+        "pad = conv_utils.normalize_tuple(2, 3, 'padding')\n"
+        "units = sum(pad) + len(conv_utils.normalize_data_format(None))",
+        19,
+    ),
+    "no GPU is asked for": ("import tensorflow as tf\nunits = 3 if tf.config.list_physical_devices('GPU') else 4", 4),
+    "the shape of a constant": ("import tensorflow as tf\nunits = tf.zeros((3, 7)).get_shape().as_list()[1]", 7),
     "layers of cuDNN by position": ("units = layers.CuDNNLSTM(7, 'glorot_uniform').units", 7),
     "parts of applications": (
         "from keras.applications.imagenet_utils import obtain_input_shape\n"

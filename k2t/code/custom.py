@@ -161,7 +161,7 @@ class CodeLayers(LayerInterpreter):
             return HANDLERS[path](self, node, args, kwargs)
         if path.endswith(".InputSpec"):
             return NAMED["InputSpec"](self, node, args, kwargs)
-        if (kind := kind_of(path)) and self.frames:
+        if kind := kind_of(path):
             args, kwargs = as_option(
                 (unwrapped(args), {key: unwrapped(item) for key, item in kwargs.items()}), self.era
             )
@@ -170,7 +170,7 @@ class CodeLayers(LayerInterpreter):
             parts.trainable = parts.trainable and kwargs.get("trainable", True) is not False
             return Sublayer(parts.layer, parts, made)
         name = path.rpartition(".")[2]
-        if name in FUNCTIONAL and ".layers." in path and self.frames:
+        if name in FUNCTIONAL and ".layers." in path:
             made = self.library_call(node, f"keras.layers.{name.capitalize()}", args[1:], kwargs)
             return self.call_layer(made, [args[0]], {})
         return super().library_call(node, path, args, kwargs)

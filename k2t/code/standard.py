@@ -296,6 +296,18 @@ def record_of(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any
     return Thing(CustomClass(ast.ClassDef("InputSpec", [], [], [], []), [], {}), values)
 
 
+def normal_format(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`conv_utils.normalize_data_format(value)`."""
+    given = args[0] if args else kwargs.get("value")
+    return script.era.data_format if given is None else given
+
+
+def normal_tuple(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`conv_utils.normalize_tuple(value, n, name)`."""
+    count = args[1] if len(args) > 1 else kwargs["n"]
+    return (args[0],) * count if isinstance(args[0], int) else tuple(args[0])
+
+
 def inert(script: Any, node: ast.AST, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Computes nothing of a model."""
     return Unknown(text(node), script.place(node))
@@ -307,6 +319,8 @@ NAMED: dict[str, Handler] = {
     "_obtain_input_shape": input_shape,
     "obtain_input_shape": input_shape,
     "InputSpec": record_of,
+    "normalize_data_format": normal_format,
+    "normalize_tuple": normal_tuple,
     "load_model": inert,
     "load_weights_from_hdf5_group": inert,
     "get_file": inert,

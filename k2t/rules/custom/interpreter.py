@@ -53,7 +53,10 @@ class LayerInterpreter(Making):
         if inner.layer.kind in RULES and "inputs" in kwargs and not args:
             args = [kwargs.pop("inputs")]
         tensors = tuple(map_structure(self.as_value, arg) for arg in args)
-        return apply_layer(self.builder(inner), tensors, kwargs)
+        output = apply_layer(self.builder(inner), tensors, kwargs)
+        if inner.parts in self.loose and inner.parts.declared:
+            raise UntranslatableError(f"{inner.layer.kind} has weights and is made outside of a layer")
+        return output
 
     def as_value(self, item: Any) -> Any:
         """An argument of a layer: constants and weights as tensors that flow."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from k2t.errors import UntranslatableError
-from k2t.graph import Layer
+from k2t.graph import Layer, snake_case
 from k2t.program import Parameter
 from k2t.rules.activations import activate
 from k2t.rules.base import RULES
@@ -52,9 +52,17 @@ IGNORED = frozenset(
 
 
 class Making(Attributes):
-    """Follows what makes layers and weights."""
+    """Follows what makes layers and weights.
 
-    made = 0
+    Attributes:
+        made: the number of layers so far.
+        loose: those that a function makes, and no layer's method.
+    """
+
+    def __init__(self, b: Builder, names: dict[str, Any]) -> None:
+        super().__init__(b, names)
+        self.made = 0
+        self.loose: set[Parts] = set()
 
     def builder(self, inner: Inner) -> Builder:
         """Adds operations for a layer inside."""
@@ -62,14 +70,14 @@ class Making(Attributes):
 
     def inner_parts(self, kind: str, options: dict[str, Any], name: Any) -> tuple[Parts, int]:
         """The parts of a new layer inside the one whose method is followed, and its number."""
-        if not self.frames:
-            raise UntranslatableError(f"{kind} is made outside of a layer")
         self.made += 1
-        around = self.frames[-1][0].parts
+        around = self.frames[-1][0].parts if self.frames else self.b.parts  # of a Lambda
         token = f"{UNNAMED}{self.made}"
-        label = name if isinstance(name, str) else token
+        label = name if isinstance(name, str) else token if self.frames else snake_case(kind)
         layer = Layer(label, kind, options, around.layer.dtype, keras_2=around.layer.keras_2)
         parts = around.child(layer, token, around.shared)
+        if not self.frames:
+            self.loose.add(parts)
         return parts, self.made
 
     def construct(self, kind: CustomClass, args: list[Any], kwargs: dict[str, Any]) -> Instance:

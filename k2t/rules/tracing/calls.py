@@ -41,6 +41,9 @@ ANSWERS: dict[str, Any] = {
     "keras.config.epsilon": 1e-7,
     "K.learning_phase": None,
     "tf.executing_eagerly": True,
+    "tf.test.is_gpu_available": False,
+    "tf.config.list_physical_devices": (),
+    "tf.config.experimental.list_physical_devices": (),
 }
 MAX_CALLS = 40
 DATA = (Value, Parameter, Size, bool, int, float, complex, str, slice, type(Ellipsis), np.ndarray, np.generic)

@@ -142,6 +142,8 @@ def method(subject: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> 
         args = [list(args[0])]
     if name == "as_list":
         return [item if isinstance(item, int) else None for item in subject]
+    if isinstance(subject, np.ndarray) and name in ("get_shape", "numpy"):  # of a constant of TensorFlow
+        return subject.shape if name == "get_shape" else subject
     if name == "sort" and "key" in kwargs:
         raise UntranslatableError("a sort by a key")
     if name in ("lstrip", "rstrip", "strip", "replace") and len(subject) > MAX_ITEMS:

@@ -59,8 +59,23 @@ METHODS: dict[type[Any], frozenset[str]] = {
     set: frozenset({"add", "copy", "difference", "discard", "intersection", "issubset", "remove", "union", "update"}),
     str: TEXT_METHODS,
     np.ndarray: frozenset(
-        {"all", "any", "argmax", "argmin", "astype", "clip", "copy", "cumsum", "dot", "flatten", "item", "max", "mean"}
-        | {"min", "prod", "ravel", "repeat", "reshape", "round", "squeeze", "std", "sum", "swapaxes", "tolist"}
+        {"all", "any", "argmax", "argmin", "astype", "clip", "copy", "cumsum", "dot", "flatten", "get_shape", "item"}
+        | {
+            "max",
+            "mean",
+            "min",
+            "numpy",
+            "prod",
+            "ravel",
+            "repeat",
+            "reshape",
+            "round",
+            "squeeze",
+            "std",
+            "sum",
+            "swapaxes",
+            "tolist",
+        }
         | {"transpose", "var"}
     ),
     np.generic: frozenset({"astype", "item"}),
