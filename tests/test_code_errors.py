@@ -300,3 +300,12 @@ def test_a_function_of_a_lambda_may_make_layers_without_weights(tmp_path: Path) 
     assert k2t.convert(written(tmp_path, source.format(layer="MaxPooling2D(5, 1)"))).outputs[0].keras_shape[1] == 4
     with pytest.raises(UnsupportedError, match="Conv2D has weights and is made outside of a layer"):
         k2t.convert(written(tmp_path, source.format(layer="Conv2D(3, 5)")))
+
+
+def test_layers_of_tensorflow_addons_are_known_by_their_package(tmp_path: Path) -> None:
+    source = """
+        import tensorflow_addons as tfa
+        from tensorflow.keras import Input, Sequential
+        model = Sequential([Input((6,)), tfa.layers.GELU()])
+    """
+    assert 'F.gelu(x, approximate="tanh")' in k2t.convert(written(tmp_path, source)).source

@@ -37,6 +37,13 @@ VALUES = {
     ),
     "no GPU is asked for": ("import tensorflow as tf\nunits = 3 if tf.config.list_physical_devices('GPU') else 4", 4),
     "the shape of a constant": ("import tensorflow as tf\nunits = tf.zeros((3, 7)).get_shape().as_list()[1]", 7),
+    "inputs by the names that Keras 2 gives them": (
+        "from tensorflow.keras import Model\n"
+        "first, second = Input((5,)), Input((9,))\n"
+        "model = Model([first, second], layers.Concatenate()([first, second]))\n"
+        "units = model.get_layer('input_2').output.shape[1]",
+        9,
+    ),
     "layers of cuDNN by position": ("units = layers.CuDNNLSTM(7, 'glorot_uniform').units", 7),
     "parts of applications": (
         "from keras.applications.imagenet_utils import obtain_input_shape\n"

@@ -112,8 +112,8 @@ def kind_of(path: str) -> str:
     if first.startswith("tf.") and "layers" not in first:
         return ""
     kind = ALIASES.get(name, name)
-    if name == "InstanceNormalization" and "addons" in first + first.replace("tfa", "addons"):
-        return "Addons>InstanceNormalization"
+    if first.split(".")[0] in ("tfa", "tensorflow_addons") and f"Addons>{name}" in RULES:
+        return f"Addons>{name}"
     if name in OLD or kind in RULES or kind in REFUSED or kind in OLD:
         return name
     return ""

@@ -175,8 +175,8 @@ class Libraries(Members):
             len(parts) < 3 or parts[-2] in ("models", "keras", "engine", "training", "topology", "src", "model")
         ):
             return self.model(node, name, args, kwargs)
-        if kind_of(path):
-            return self.layer(node, name, args, kwargs)
+        if kind := kind_of(path):
+            return self.layer(node, kind, args, kwargs)
         if {"initializers", "initializations", "regularizers", "constraints"} & set(parts):
             if name in ("get", "deserialize"):
                 return configured(args[0], [], {}) if isinstance(args[0], str) else args[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import re
 from typing import Any
 
 from k2t.code.arguments import as_list
@@ -293,10 +294,19 @@ class Members(Models):
             name, index = None, name
         if index is not None:
             return found[index]  # type: ignore[no-any-return]
+        own = automatic_input(name, self.era.before_keras_3)
         for item in found:
-            if item.layer.name == name:
+            is_input = item.layer.kind == "InputLayer" and not item.named
+            if item.layer.name == (own if is_input else name):
                 return item  # type: ignore[no-any-return]
         raise UntranslatableError(f"the model has no layer named {name!r}")
+
+
+def automatic_input(name: str, keras_2: bool) -> str:
+    """An input that Keras calls `input_2`, since Keras 3 `input_layer_1`, as it is called here: `input_1`."""
+    found = re.fullmatch(r"input_([1-9]\d*)" if keras_2 else r"input_layer(?:_(\d+))?", name)
+    number = int(found[1] or 0) - keras_2 if found else -1
+    return f"input_{number}" if number > 0 else "input" if number == 0 else ""
 
 
 def vocabulary(layer: Layer) -> list[Any]:

@@ -154,7 +154,9 @@ class Models(Interpreter):
             raise UnknownError(f"the shape of an Input: {unknown}", unknown)
         name = kwargs.get("name") or self.auto_name("input")
         dtype = kwargs.get("dtype") or "float32"
-        return self.given_tensor(str(name), tuple(size if size is None else int(size) for size in whole), str(dtype))
+        made = self.given_tensor(str(name), tuple(size if size is None else int(size) for size in whole), str(dtype))
+        made.origin.made.named = bool(kwargs.get("name"))
+        return made
 
     def given_tensor(self, name: str, shape: Shape, dtype: str = "float32") -> Tensor:
         """An input of models."""

@@ -6,11 +6,18 @@ from typing import Any
 
 from k2t.errors import UntranslatableError
 from k2t.program import Axes, Value
+from k2t.rules.activations import gelu
 from k2t.rules.base import rule, size
 from k2t.rules.builder import Builder
 from k2t.rules.normalization import group_normalization
 
 rule("Addons>GroupNormalization", masking=True)(group_normalization)
+
+
+@rule("Addons>GELU", masking=True)
+def gelu_layer(b: Builder, x: Value, *, approximate: bool = True) -> Value:
+    """F.gelu, by tanh unless told otherwise."""
+    return gelu(b, x, approximate)
 
 
 @rule("InstanceNormalization", "Addons>InstanceNormalization")
