@@ -238,6 +238,8 @@ def trained(net: Path, source: Path) -> str:
         rows = compare_training(net, source).rows
     except k2t.K2TError as error:
         return f"untrained: {error}"
+    except LookupError as error:  # an operation of TensorFlow that has none
+        raise RejectedError("no gradient") from error
     limit = 1e-7 if "hardsigmoid" in net.read_text() or "hardswish" in net.read_text() else parity.TOLERANCE
     rows = [row for row in rows if not unused(row.problem)]
     bad = [row for row in rows if row.problem or row.gradient > limit]

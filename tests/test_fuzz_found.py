@@ -140,6 +140,29 @@ def a_loop_of_convolutions_before_a_convolution_of_one_channel(keras: Any) -> An
 
 
 @found
+def whole_numbers_in_layers_around_others(keras: Any) -> Any:
+    layers = keras.layers
+    x = keras.Input((4, 4), dtype="int32")
+    return keras.Model(x, [layers.MultiHeadAttention(1, 2)(x, x), layers.Bidirectional(layers.LSTM(2))(x)])
+
+
+@found
+def whole_numbers_that_come_out_whole(keras: Any) -> Any:
+    x = keras.Input((4, 3), dtype="int32")
+    return keras.Model(x, keras.layers.SpectralNormalization(keras.layers.Dense(2))(x))
+
+
+@found
+def a_mask_that_an_attention_inside_has_taken(keras: Any) -> Any:
+    layers = keras.layers
+    x = keras.Input((5, 3))
+    inner = keras.Model(x, [layers.ReLU()(layers.MultiHeadAttention(1, 2)(x, x)), layers.Dense(2)(x)])
+    y = keras.Input((5, 3))
+    _, z = inner(layers.Masking()(layers.ReLU()(y)))
+    return keras.Model(y, layers.LSTM(2)(layers.Identity()(z)))
+
+
+@found
 def numbers_at_the_threshold(keras: Any) -> Any:
     x = keras.Input((4, 3))
     whole = keras.ops.round(x)
@@ -186,6 +209,14 @@ def test_layers_that_hand_no_mask_on_in_keras_2(kind: str, tmp_path: Path) -> No
     assert k2t.verify(tmp_path / "net.py", tmp_path / "model.h5").ok
 
 
+def test_normalizing_whole_numbers_is_refused(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    x = keras.Input((4, 4), dtype="int32")
+    keras.Model(x, keras.layers.LayerNormalization()(x)).save(tmp_path / "model.keras")
+    with pytest.raises(k2t.UnsupportedError, match="whole numbers"):
+        k2t.convert(tmp_path / "model.keras")
+
+
 def test_cropping_everything_is_refused(tmp_path: Path) -> None:
     keras = pytest.importorskip("tf_keras")
     x = keras.Input((2, 5, 5, 1))
@@ -228,9 +259,16 @@ def statistics_of_the_steps_that_are_not_masked(keras: Any) -> Any:
     return keras.Model(x, keras.layers.BatchNormalization(axis=1, center=False)(y))
 
 
+def statistics_of_all_steps_of_all_frames(keras: Any) -> Any:
+    x = keras.Input((5, 3))
+    layer = keras.layers.BatchNormalization(axis=1)
+    return keras.Model(x, keras.layers.TimeDistributed(layer)(keras.layers.Masking()(x)))
+
+
 @pytest.mark.parametrize(
     ("library", "build"),
     [
+        ("tf_keras", statistics_of_all_steps_of_all_frames),
         ("keras", queries_that_may_see_nothing),
         ("tf_keras", slopes_below_zero),
         ("keras", statistics_of_the_steps_that_are_not_masked),

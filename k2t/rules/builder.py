@@ -130,20 +130,19 @@ class Builder:
         """A tensor of the model itself, used as an argument of operations; the same at every call."""
         weight = self.weight(variable, transform=transform, buffer=buffer)
         shape = transform(np.broadcast_to(np.zeros(()), variable.shape)).shape
-        made = Parameter(weight, shape, self.layer.name, role, axes)
-        known = self.parts.modules.setdefault(role, made)
-        if not isinstance(known, Parameter):
-            raise UntranslatableError(f"has a module and a parameter named {role}")
-        return known
+        return self.kept(Parameter(weight, shape, self.layer.name, role, axes))
 
     def constant(self, role: str, array: Array, axes: tuple[int, ...] = ()) -> Parameter:
         """A buffer whose values come from the configuration."""
         values = np.asarray(array)
         weight = Weight((), lambda: values, buffer=True, trainable=False, dtype=str(values.dtype))
-        made = Parameter(weight, values.shape, self.layer.name, role, axes)
-        known = self.parts.modules.setdefault(role, made)
+        return self.kept(Parameter(weight, values.shape, self.layer.name, role, axes))
+
+    def kept(self, made: Parameter) -> Parameter:
+        """The layer's parameter of this role: the one of its first call."""
+        known = self.parts.modules.setdefault(made.role, made)
         if not isinstance(known, Parameter):
-            raise UntranslatableError(f"has a module and a parameter named {role}")
+            raise UntranslatableError(f"has a module and a parameter named {made.role}")
         return known
 
     def call(
@@ -156,13 +155,10 @@ class Builder:
         **kwargs: Any,
     ) -> Value:
         """Add `target(*args, **kwargs)`, a tensor of `shape` (elementwise: as its arguments broadcast)."""
-        tensors = [arg for arg in args if isinstance(arg, Value | Parameter)]
-        first = next((arg for arg in tensors if isinstance(arg, Value)), None)
         if shape is None:
-            shape = broadcast(*(arg.shape for arg in tensors))
-        if dtype is None:
-            dtype = first.dtype if first else "float32"
-        output = Value(shape, dtype, layer=self.call_name)
+            shape = broadcast(*(arg.shape for arg in args if isinstance(arg, Value | Parameter)))
+        first = next((arg.dtype for arg in args if isinstance(arg, Value)), "float32")
+        output = Value(shape, dtype or first, layer=self.call_name)
         self.ops.append(Op(target, args, kwargs, output, layout, self.call_name))
         return output
 
@@ -278,19 +274,26 @@ def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
     if any(len(declared.shape) != value.rank for declared, value in zip(graph.inputs, given, strict=True)):
         raise UntranslatableError(f"is called with {', '.join(str(value.shape) for value in given)}, which do not fit")
     if any(value.mask is not None for value in given):
-        return build_calls(graph, given, b.ops, b.parts.in_place)
+        return live_masks(build_calls(graph, given, b.ops, b.parts.in_place))
     declared = len(b.parts.variables)
     block = b.parts.block or build_block(graph, given, b.parts)
     if any(value.mask is not None for value in values(block.outputs)):
         b.parts.children.clear()
         del b.parts.variables[declared:]
-        return build_calls(graph, given, b.ops, b.parts.in_place)
+        return live_masks(build_calls(graph, given, b.ops, b.parts.in_place))
     b.parts.block = block
     outputs = map_structure(lambda value: Value(value.shape, value.dtype, layer=b.call_name), block.outputs)
     target = b.parts.modules.setdefault("", Module(block, layer=b.layer.name))
     if not isinstance(target, Module):
         raise UntranslatableError("has both a module and a parameter")
     b.ops.append(Op(target, tuple(given), {}, outputs, "fixed", b.call_name))
+    return outputs
+
+
+def live_masks(outputs: Any) -> Any:
+    """What a nested model returns has the masks of run time: Keras knows no others of it."""
+    for value in values(outputs):
+        value.mask = None if value.mask_taken else value.mask
     return outputs
 
 

@@ -14,6 +14,7 @@ from k2t.program import Axes, Axis, LayoutKind, Module, Parameter, Permutation, 
 from k2t.rules.base import Example, example, rule, size
 from k2t.rules.builder import Builder
 from k2t.rules.masks import as_column, mask_of
+from k2t.rules.promotion import converted
 
 # Keras's default epsilon, keras.config.epsilon().
 EPSILON = 1e-7
@@ -314,6 +315,8 @@ def spectral_normalization(
 ) -> Any:
     """The layer itself: Keras stores the kernel normalized, and normalizes it again in training only."""
     output = b.apply(layer, x, key="layer")
+    if not b.layer.keras_2:
+        output = converted(b, output, x.dtype)
     kernel = next(
         (v for v in b.parts.variables if v.name in ("kernel", "embeddings") and v.owner[-1] == layer.name), None
     )

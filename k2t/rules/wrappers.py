@@ -7,7 +7,7 @@ from typing import Any
 
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer, map_structure
-from k2t.program import Size, Sizes, Value, values
+from k2t.program import Size, Sizes, Value, leaves, values
 from k2t.rules.base import Example, example, require, rule
 from k2t.rules.builder import Builder
 from k2t.rules.cells import Cell, torch_module
@@ -204,10 +204,18 @@ def time_distributed(b: Builder, x: Any, *, layer: Layer) -> Any:
     first = next(iter(values(x)), None)
     if first is None:
         raise UntranslatableError("is called without a tensor")
+    if first.mask is not None and first.rank == 3 and b.layer.keras_2 and layer.kind == "BatchNormalization":
+        return b.apply(of_sequences(layer), x, key="layer")
     if first.mask is not None and first.mask.rank == 2 and (layer.kind in LOOPS or layer.kind == "Bidirectional"):
         raise UntranslatableError(f"hands a mask with one value for each step on to {layer.kind}, which needs several")
     merged = map_structure(lambda value: merge_frames(b, value), x)
     return map_structure(lambda value: split_frames(b, value, first), b.apply(layer, merged, key="layer"))
+
+
+def of_sequences(layer: Layer) -> Layer:
+    """The layer for frames as one for sequences, whose axes are counted with the steps: Keras 2 trains it on both."""
+    axes = [axis + 1 if axis > 0 else axis for axis in leaves(layer.options.get("axis", -1))]
+    return replace(layer, options={**layer.options, "axis": axes})
 
 
 def mask_in_keras_2(b: Builder, y: Value, x: Value) -> Value | None:
