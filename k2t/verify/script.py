@@ -233,7 +233,7 @@ class Script:
         package, folder = _package(self.path)
         if str(folder) not in sys.path:
             sys.path[:0] = [str(folder), str(self.path.parent)]
-            sys.path += map(str, list(folder.parents)[:LEVELS])
+            sys.path += map(str, list(self.path.resolve().parents)[1 : LEVELS + 1])
         if package:
             with absent(folder):
                 _imported(package, folder)
