@@ -36,6 +36,7 @@ LONGEST = {
     "ConvNeXtTiny": 150,
     "NASNetMobile": 320,
     "MobileNetV3Large": 185,
+    "InceptionV3": 195,
 }
 DEEPER = {
     "ResNet152": "ResNet50",

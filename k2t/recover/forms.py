@@ -83,12 +83,13 @@ def form_of(segment: Segment) -> Hashable:
     for value in segment.inputs:
         number(value)
     rows = []
-    convolutions = sum(isinstance(op.target, Module) and op.target.call in CONVOLUTIONS for op in segment.ops)
+    modules = [op.target for op in segment.ops if isinstance(op.target, Module)]
+    alone = sum(isinstance(module.call, Block) or module.call in CONVOLUTIONS for module in modules) == 1
     for op in segment.ops:
         read = tuple(number(value) for value in values((op.args, op.kwargs)))
         own = [leaf for leaf in leaves((op.args, op.kwargs)) if isinstance(leaf, Parameter)]
         owner = tuple(number(item) for item in ([op.target] if isinstance(op.target, Module) else own))
-        rows.append((kind_of(op, mixed=convolutions == 1), owner, read, tuple(number(value) for value in values(op.outputs))))
+        rows.append((kind_of(op, mixed=alone), owner, read, tuple(number(value) for value in values(op.outputs))))
     return tuple(rows), tuple(number(value) for value in segment.outputs)
 
 
@@ -114,7 +115,8 @@ def is_plain_activation(op: Op) -> bool:
 def module_kind(module: Module, mixed: bool) -> Hashable:
     """The class, which options are given, the state, and what of it is trained."""
     if isinstance(module.call, Block):
-        return id(module.call)
+        given = [] if mixed else [*module.args, *module.kwargs.values()]
+        return id(module.call), tuple(isinstance(value, tuple) for value in given)
     call = module.call
     options = [name for name in module.kwargs if not (name in DEFAULTS and call in CONVOLUTIONS)]
     state = tuple((key, weight.buffer, weight.trainable) for key, weight in module.weights.items())

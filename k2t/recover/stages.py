@@ -12,6 +12,7 @@ from k2t.recover.express import MISSING, Column, Scope, constant, fits, text_of
 from k2t.recover.instances import Instance
 
 CARRIED = "in_channels"
+REGULAR = 5  # instances, at least, for a loop over a table or with a first one that differs
 INDENT = "    "
 TOTALS = range(2, 200)  # blocks over which a rate may grow
 
@@ -44,6 +45,12 @@ class Loop:
     lines: list[str]
     paths: list[str]
     nested: bool = False
+
+
+def container_name(instances: Sequence[Instance]) -> str:
+    """What the container of these is called."""
+    loop = Rows(instances, "").loop()
+    return "stages" if loop is not None and loop.nested else "blocks"
 
 
 def container(instances: Sequence[Instance], name: str, calls: Sequence[Module]) -> tuple[Module, list[str]]:
@@ -146,7 +153,7 @@ class Rows:
             return None
         self.depth = self.scope.express(depths, "depth")
         body = self.item_arguments(firsts)
-        if body is None:
+        if body is None or (len(self.instances) < REGULAR and (len(stages) > 1 or any("i == 0" in t for t in body))):
             return None
         lead_call = None
         if with_lead:
