@@ -218,8 +218,7 @@ class Module:
         absorbs: state-dict key -> its axis along which input features lie, for layout `linear`.
         name: attribute name, given by `lower`; a dotted path below the block's class after `recover`.
         condition: an expression; where it is false, the attribute is an `nn.Identity()`.
-        building: statements that fill a container behind its constructor, verbatim.
-        parts: the classes that `building` names.
+        building, parts: statements that fill a container behind its constructor, verbatim; the classes they name.
         instances: in a class of `recover`, the modules of the model that it stands for.
         between: the values between the parts of an `nn.Sequential`.
     """
@@ -329,8 +328,7 @@ class Block:
     Attributes:
         outputs: a value, or a list, tuple or dict of them, as `forward` returns it.
         layouts: after `lower`: value -> order of its axes (`torch = keras.permute(order)`).
-        arguments: of the constructor.
-        setup: statements at the start of the constructor, verbatim.
+        arguments, setup: of the constructor; statements at its start, verbatim.
         summary: the docstring, where the shapes alone would not do.
         owners: after `lower`: Keras's names of the model and of the models around it; those of layers may begin so.
     """

@@ -63,6 +63,7 @@ CELL = "a part of RNN, and tested as such"
 LEGACY = "gone from Keras 3, tested with files of older releases"
 ADDED = "of another package, tested with its formula"
 WITHOUT_EXAMPLES = {
+    "Addons>GELU": ADDED,
     "Addons>GroupNormalization": ADDED,
     "Addons>InstanceNormalization": ADDED,
     "InstanceNormalization": ADDED,
