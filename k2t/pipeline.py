@@ -250,7 +250,7 @@ def structure(
     try:
         return from_code(Path(code[0]), code[1], model, arguments, class_name), ""
     except NotStructured as error:
-        return None, reason(error)
+        return None, reason(error, Path(code[0]))
 
 
 def shas(head: Header) -> dict[str, str]:

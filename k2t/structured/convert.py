@@ -52,8 +52,11 @@ def describe(main: Block, graph: Graph) -> None:
         value.shape = tuple(map(number, value.shape))
 
 
-def reason(error: NotStructured) -> str:
-    """Why code is evaluated instead, and where that was seen."""
-    line = getattr(error.node, "lineno", None)
-    text = f": {ast.unparse(error.node).splitlines()[0][:60]}" if error.node is not None else ""
-    return f"{error}{f', line {line}' if line else ''}{text}"
+def reason(error: NotStructured, path: Path) -> str:
+    """Why code is evaluated instead, and where that was seen, if the file has it so."""
+    said = str(error).splitlines()[0].partition(", line ")[0]
+    if error.node is None or not (line := getattr(error.node, "lineno", 0)):
+        return said
+    text = ast.unparse(error.node).splitlines()[0][:60]
+    here = path.read_text("utf-8", errors="replace").splitlines()[line - 1 : line]
+    return f"{said}, line {line}: {text}" if here and text.partition("(")[0] in here[0] else said

@@ -92,7 +92,8 @@ class Candidate:
         load = None if given else getattr(namespace, "load", None)  # it reads long constants
         model = load() if load else getattr(namespace, self.metadata["k2t.class"])(**given)
         state = {key: torch.from_numpy(array) for key, array in (self.state or {}).items()}
-        constants = {key: buffer for key, buffer in model.named_buffers() if key not in state}
+        trained = {key for key, _ in model.named_parameters()}
+        constants = {key: value for key, value in model.state_dict().items() if key not in trained}
         model.load_state_dict(constants | state)
         return model.eval().to(self.device)
 
