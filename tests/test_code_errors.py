@@ -309,3 +309,16 @@ def test_layers_of_tensorflow_addons_are_known_by_their_package(tmp_path: Path) 
         model = Sequential([Input((6,)), tfa.layers.GELU()])
     """
     assert 'F.gelu(x, approximate="tanh")' in k2t.convert(written(tmp_path, source)).source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "head = keras.Sequential([keras.layers.Dense(3)])\ndef classifier(): return keras.Model(x, head(x))",
+        "class Network:\n  def build(self): return keras.Model(x, keras.layers.Dense(3)(x))\nmodel = Network().build()",
+    ],
+    ids=["what a builder reads is a part", "what an object makes"],
+)
+def test_the_model_that_is_meant_is_found_where_no_name_is_given(source: str, tmp_path: Path) -> None:
+    graph = read_code(written(tmp_path, f"import keras\nx = keras.Input((4,))\n{source}\n")).graph
+    assert [item.shape for item in graph.inputs] == [(None, 4)]

@@ -85,34 +85,40 @@ def chosen(path: Path, tree: ast.Module) -> str:
 
 
 def candidates(tree: ast.Module) -> list[list[str]]:
-    """Names of variables that hold models, of functions that make one, and of subclasses of Model."""
-    variables: list[str] = []
+    """Names of variables that hold models, of functions that make one, of subclasses of Model, and what may be one."""
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     makers = {node.name for node in functions if makes_model(node)}
     for _ in range(2):
         makers |= {node.name for node in functions if returns_call(node, makers)}
     used = {call_name(node) for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)}
-    for node in ast.walk(
-        ast.Module([item for item in tree.body if not isinstance(item, ast.FunctionDef | ast.ClassDef)], [])
-    ):
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Call)
-            and call_name(node.value) in {*MAKERS, *makers}
-        ):
-            variables += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    tops = [node for node in functions if node.name in makers and node.name not in used]
+    made = assigned(tree)
+    parts = {node.id for function in tops for node in ast.walk(function) if isinstance(node, ast.Name)}
+    variables = [name for name, call in made if call_name(call) in {*MAKERS, *makers} and name not in parts]
     classes = [
         node.name
         for node in tree.body
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith(MAKERS) for base in node.bases)
     ]
-    tops = [node.name for node in functions if node.name in makers and node.name not in used]
     silent = [
         node.name
         for node in functions
         if any(call_name(part) in MAKERS for part in ast.walk(node) if isinstance(part, ast.Call))
     ]
-    return [list(dict.fromkeys(variables)), tops or sorted(makers), classes, silent]
+    named = [name for name, _ in made if name == "model"]  # `model = Network().build()`
+    return [list(dict.fromkeys(variables)), [node.name for node in tops] or sorted(makers), classes, silent, named]
+
+
+def assigned(tree: ast.Module) -> list[tuple[str, ast.Call]]:
+    """The variables of a file that are the result of a call, with the call."""
+    body = [item for item in tree.body if not isinstance(item, ast.FunctionDef | ast.ClassDef)]
+    return [
+        (target.id, node.value)
+        for node in ast.walk(ast.Module(body, []))
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
 
 
 def call_name(call: ast.Call) -> str:
