@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -197,7 +198,7 @@ def code_of(value: Any) -> str:
         return value.code
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
-    return repr(value)
+    return re.sub(r"e-0(?=\d)", "e-", repr(float(value))) if isinstance(value, float) else repr(value)
 
 
 def deps_of(*values: Any) -> frozenset[Any]:
