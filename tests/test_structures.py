@@ -173,8 +173,9 @@ def test_a_model_that_ends_in_a_nested_classifier_has_logits(keras: Any, tmp_pat
     keras.Model(x, head(layers.Dense(4)(x))).save(tmp_path / "model.keras")
     result = k2t.convert(tmp_path / "model.keras")
     result.write(tmp_path / "net.py")
-    net = parity.load_net(tmp_path / "net.py").load()
-    assert net.logits(torch.ones(2, 4)).softmax(1).equal(net(torch.ones(2, 4)))
+    net = parity.load_net(tmp_path / "net.py").load().double()
+    ones = torch.ones(2, 4, dtype=torch.float64)
+    assert net.logits(ones).softmax(1).equal(net(ones))
     found = k2t.verify(tmp_path / "net.py", tmp_path / "model.keras")
     assert found.ok
     assert [row.kind for row in found.outputs] == ["output", "logits", "logits"]
