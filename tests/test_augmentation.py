@@ -62,7 +62,7 @@ DRAWN: list[tuple[str, dict[str, Any]]] = [
     ("RandomPerspective", {"factor": 0.5, "scale": 0.4}),
     ("RandomShear", {"x_factor": (0.1, 0.4), "fill_mode": "constant"}),
 ]
-DRAWS = 180
+DRAWS = 120
 
 
 def statistics(y: np.ndarray) -> np.ndarray:
