@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import math
 import operator
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -198,7 +197,7 @@ def code_of(value: Any) -> str:
         return value.code
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
-    return re.sub(r"e-0(?=\d)", "e-", repr(float(value))) if isinstance(value, float) else repr(value)
+    return repr(value)
 
 
 def deps_of(*values: Any) -> frozenset[Any]:

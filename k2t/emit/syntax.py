@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +11,6 @@ import libcst as cst
 
 from k2t.emit.header import docstring_text
 from k2t.errors import K2TError
-from k2t.symbols import code_of
 
 DIGITS = 12  # of a number that nobody writes down
 PRECEDENCE: dict[type[cst.CSTNode], int] = {
@@ -137,7 +137,7 @@ def number(value: int | float) -> cst.BaseExpression:
     whole = round(1 / value, 6) if value else 0.0
     if 1 < whole < 1e6 and 1 / whole == value and len(repr(value)) > DIGITS:
         return binary("/", cst.Integer("1"), number(int(whole) if whole.is_integer() else whole))
-    return cst.Float(code_of(float(value)))
+    return cst.Float(re.sub(r"e-0(?=\d)", "e-", repr(float(value))))
 
 
 def quoted(text: str) -> str:
