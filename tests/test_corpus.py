@@ -11,7 +11,8 @@ import pytest
 FOREIGN = ("SamplingLayer", "L2NormLayer", "CosineDistance", "NestedDenseModel")
 # Layers that convert and that no Keras can run: bytes of another Python, and one of a package that is not installed.
 WITHOUT_REFERENCE = ("Lambda", "InstanceNormalization")
-MODELS = corpus.models()
+# Of models of one repository that have the same size to the byte, one; `tests/corpus.py` compares all.
+MODELS = [*{(model.name.rpartition("__")[0], model.source.stat().st_size): model for model in corpus.models()}.values()]
 
 
 @pytest.mark.skipif(not MODELS, reason="the corpus of public models is not beside the project")
