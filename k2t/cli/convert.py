@@ -175,9 +175,7 @@ def compare(
     **options: Any,
 ) -> Parity | None:
     """The parity, None where it was not asked for or there is no reference and nobody insists."""
-    if verify is False:
-        return None
-    if partial:
+    if verify is False or partial:
         return None
     if code_parts(source):
         command = " ".join(["k2t verify", str(output), source, "--run-source", *written(arguments, input_shapes)])

@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from k2t.graph import Array
+from k2t.lower.fold import read_counts
 from k2t.program import Block, Module, Op, Value, Weight, values
 
 TRANSPOSED = ("nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d")
@@ -26,8 +27,7 @@ def fold_batchnorm(block: Block) -> None:
     In front only where nothing pads in between, since s * 0 + t is not 0. Each of the two must be called together
     with the other only.
     """
-    reads = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
-    reads.update(values(block.outputs))
+    reads = read_counts(block)
     makers = {value: op for op in block.ops for value in values(op.outputs)}
     readers = {value: op for op in block.ops for value in values((op.args, op.kwargs)) if reads[value] == 1}
     calls: dict[Module, list[Op]] = defaultdict(list)

@@ -13,13 +13,19 @@ REDUCTIONS = (".mean", ".amax")
 SIXTH = (("*", 1 / 6), ("/", 6.0))
 
 
+def read_counts(block: Block) -> Counter[Value]:
+    """How often each value is read, as an output of the block too."""
+    reads = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
+    reads.update(values(block.outputs))
+    return reads
+
+
 def fold_padding(block: Block) -> None:
     """Given: y = F.pad(x, (1, 1, 1, 1)); z = conv(y). Result: z = conv(x) with padding=1.
 
     Only where the padding is the same before and behind, nothing else reads y, and the convolution is called once.
     """
-    reads = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
-    reads.update(values(block.outputs))
+    reads = read_counts(block)
     calls = Counter(id(op.target) for op in block.ops)
     pads = {op.outputs: op for op in block.ops if op.target == "F.pad" and reads[op.outputs] == 1 and not op.kwargs}
     folded: set[int] = set()
@@ -56,8 +62,7 @@ def symmetric(pads: tuple[int, ...], rank: int) -> tuple[int, ...] | None:
 
 def fold_reshape(block: Block) -> None:
     """Given: y = x.mean((2, 3)); z = y.reshape(-1, 8, 1, 1). Result: z = x.mean((2, 3), keepdim=True)."""
-    reads = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
-    reads.update(values(block.outputs))
+    reads = read_counts(block)
     reduced = {op.outputs: op for op in block.ops if op.target in REDUCTIONS and reads[op.outputs] == 1}
     folded: set[int] = set()
     for op in block.ops:
@@ -83,8 +88,7 @@ def puts_back(reshape: Op, reduction: Op) -> bool:
 
 def fold_hard_sigmoid(block: Block) -> None:
     """Given: F.relu6(x + 3.0) * (1 / 6), as MobileNets were written in Keras. Result: F.hardsigmoid(x)."""
-    reads = Counter(value for op in block.ops for value in values((op.args, op.kwargs)))
-    reads.update(values(block.outputs))
+    reads = read_counts(block)
     makers = {op.outputs: op for op in block.ops if isinstance(op.outputs, Value) and reads[op.outputs] == 1}
     folded: set[int] = set()
     for op in block.ops:
@@ -113,11 +117,14 @@ def plain_dropout(block: Block) -> None:
 
 def plain_constants(block: Block) -> None:
     """Given: y = torch.asarray(self.positions); z = f(y). Result: z = f(self.positions)."""
+    plain = [op for op in block.ops if op.target == "torch.asarray" and isinstance(op.args[0], Parameter)]
+    if not plain:
+        return
     read = leaves([(op.args, op.kwargs) for op in block.ops])
     kept = {*values(block.outputs)} | {leaf.value for leaf in read if isinstance(leaf, Size | Device)}
-    plain = [op for op in block.ops if op.target == "torch.asarray" and isinstance(op.args[0], Parameter)]
     found = {op.outputs: op.args[0] for op in plain if op.outputs not in kept}
-    block.ops = [op for op in block.ops if op not in plain or op.outputs in kept]
+    folded = {id(op) for op in plain if op.outputs in found}
+    block.ops = [op for op in block.ops if id(op) not in folded]
     for op in block.ops:
         op.args, op.kwargs = map_structure(
             lambda leaf: found.get(leaf, leaf) if isinstance(leaf, Value) else leaf, (op.args, op.kwargs)

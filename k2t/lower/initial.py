@@ -22,8 +22,11 @@ def begin(block: Block) -> None:
         for inner in module.tree():
             inner.weights = {key: replace(weight, start=statements(weight)) for key, weight in inner.weights.items()}
     for item in block.parameters():
-        text = "" if item.weight.variables else expression(item.weight.transform())
-        item.weight = replace(item.weight, start=statements(item.weight), text=text)
+        weight = item.weight
+        if weight.variables:
+            item.weight = replace(weight, start=statements(weight))
+        else:
+            item.weight = replace(weight, text=expression(weight.transform()))
 
 
 def statements(weight: Weight) -> Statements | None:

@@ -63,8 +63,9 @@ class Splitter:
     def pieces(self) -> Iterator[list[Segment]]:
         """What begins and ends at a single tensor."""
         yield from self.by_names()
-        yield self.by_flow()
-        yield self.by_turns()
+        regions = self.by_flow()
+        yield regions
+        yield self.by_turns(regions)
         yield self.by_chain()
         yield self.by_chain(resizes)
         yield self.by_layer()
@@ -112,9 +113,8 @@ class Splitter:
                 found.append(self.segment(start, end))
         return found
 
-    def by_turns(self) -> list[Segment]:
+    def by_turns(self, regions: list[Segment]) -> list[Segment]:
         """Two regions in turns, such as attention and the layers behind it: both together."""
-        regions = self.by_flow()
         pairs = [self.pair(regions, i) for i in range(len(regions) - 1)]
         found: list[Segment] = []
         i = 0

@@ -60,23 +60,8 @@ METHODS: dict[type[Any], frozenset[str]] = {
     str: TEXT_METHODS,
     np.ndarray: frozenset(
         {"all", "any", "argmax", "argmin", "astype", "clip", "copy", "cumsum", "dot", "flatten", "get_shape", "item"}
-        | {
-            "max",
-            "mean",
-            "min",
-            "numpy",
-            "prod",
-            "ravel",
-            "repeat",
-            "reshape",
-            "round",
-            "squeeze",
-            "std",
-            "sum",
-            "swapaxes",
-            "tolist",
-        }
-        | {"transpose", "var"}
+        | {"max", "mean", "min", "numpy", "prod", "ravel", "repeat", "reshape", "round", "squeeze", "std", "sum"}
+        | {"swapaxes", "tolist", "transpose", "var"}
     ),
     np.generic: frozenset({"astype", "item"}),
 }
