@@ -122,23 +122,34 @@ model = Model(inputs, layers.Concatenate()([first, second, third]))
     assert net(torch.zeros(2, 8, 8, 8)).shape == (2, 24, 8, 8)
 
 
-def test_attention_and_the_layers_behind_it_are_one_block(tmp_path: Path) -> None:
+PRE_NORM = """
+    y = layers.LayerNormalization()(x)
+    x = layers.Add()([layers.MultiHeadAttention(2, 4)(y, y), x])
+    y = layers.Dense(16, activation="gelu")(layers.LayerNormalization()(x))
+    x = layers.Add()([layers.Dense(8)(y), x])
+"""
+POST_NORM = """
+    x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 4)(x, x))
+    y = layers.Dense(8)(layers.Dense(16, activation="gelu")(x))
+    x = layers.LayerNormalization()(x + y)
+"""
+
+
+@pytest.mark.parametrize("block", [PRE_NORM, POST_NORM], ids=["normalization in front", "normalization behind"])
+def test_attention_and_the_layers_behind_it_are_one_block(block: str, tmp_path: Path) -> None:
     """A Transformer whose layers have no names: the blocks are in a row, each with both residuals."""
     path = tmp_path / "model.py"
-    path.write_text("""
+    path.write_text(f"""
 import keras
 from keras import layers
 
 x = inputs = keras.Input((9, 8))
 for _ in range(4):
-    y = layers.LayerNormalization()(x)
-    x = layers.Add()([layers.MultiHeadAttention(2, 4)(y, y), x])
-    y = layers.Dense(16, activation="gelu")(layers.LayerNormalization()(x))
-    x = layers.Add()([layers.Dense(8)(y), x])
+{block}
 model = keras.Model(inputs, x)
 """)
     source = written(translate.translate(read_code(str(path)).graph, has_weights=False))
-    assert source.count("TransformerBlock()") == 1
+    assert "self.blocks = nn.Sequential(*(TransformerBlock() for _ in range(4)))" in source
     assert source.count("nn.LayerNorm(") == 2
 
 

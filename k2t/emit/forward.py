@@ -308,7 +308,7 @@ def has_weights(op: Op) -> bool:
 
 def is_container(op: Op) -> bool:
     """Whether it calls several layers."""
-    return isinstance(op.target, Module) and (not isinstance(op.target.call, str) or bool(op.target.building))
+    return isinstance(op.target, Module) and (not isinstance(op.target.call, str) or bool(op.target.parts))
 
 
 def is_normalization(target: str | Module | Branch) -> bool:

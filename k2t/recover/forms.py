@@ -49,6 +49,11 @@ class Segment:
     start: int = 0
 
     @property
+    def stop(self) -> int:
+        """Index behind its last operation."""
+        return self.start + len(self.ops)
+
+    @property
     def form(self) -> Hashable:
         """Equal for segments that differ in constants only."""
         return form_of(self)

@@ -28,7 +28,7 @@ def choose(splitter: Splitter) -> list[Group]:
             absorb(group, splitter)
             chosen.append(group)
             for segment in group.segments:
-                splitter.taken.update(range(segment.start, segment.start + len(segment.ops)))
+                splitter.taken.update(range(segment.start, segment.stop))
 
 
 def total(groups: Iterable[Group]) -> float:

@@ -16,7 +16,7 @@ from k2t.recover.instances import Instance
 from k2t.recover.naming import common_words, layer_of
 from k2t.recover.nested import alike, group_of, turn
 from k2t.recover.split import Splitter, heavy, regrouped
-from k2t.recover.stages import container, container_name, lengths
+from k2t.recover.stages import container, lengths
 
 
 @dataclass(frozen=True)
@@ -247,11 +247,10 @@ class Recoverer:
     def row(self, run: Sequence[Op], taken: Namespace, seats: list[Seat]) -> Op:
         """One call of a container for instances in a row."""
         instances = [instance for op in run if (instance := self.instance(op)) is not None]
-        name = taken.claim(container_name(instances))
         calls = [op.target for op in run if isinstance(op.target, Module)]
-        module, paths = container(instances, name, calls)
+        module, paths = container(instances, taken, calls)
         for instance, path in zip(instances, paths, strict=True):
-            self.place(instance, f"{name}.{path}", seats)
+            self.place(instance, f"{module.name}.{path}", seats)
         return Op(module, run[0].args, {}, run[-1].outputs, "fixed", run[-1].layer)
 
     def place(self, instance: Instance, path: str, seats: list[Seat]) -> None:

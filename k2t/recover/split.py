@@ -66,6 +66,7 @@ class Splitter:
         regions = self.by_flow()
         yield regions
         yield self.by_turns(regions)
+        yield self.by_turns(regions, gaps=True)
         yield self.by_chain()
         yield self.by_chain(resizes)
         yield self.by_layer()
@@ -113,26 +114,32 @@ class Splitter:
                 found.append(self.segment(start, end))
         return found
 
-    def by_turns(self, regions: list[Segment]) -> list[Segment]:
-        """Two regions in turns, such as attention and the layers behind it: both together."""
-        pairs = [self.pair(regions, i) for i in range(len(regions) - 1)]
+    def by_turns(self, regions: list[Segment], gaps: bool = False) -> list[Segment]:
+        """Two regions in turns, such as attention and the layers behind it: both together.
+
+        Args:
+            gaps: what stands behind each of the two belongs to them, such as its normalization.
+        """
         found: list[Segment] = []
         i = 0
-        while i + 2 < len(pairs):
-            first, second = pairs[i], pairs[i + 2]
-            if first and second and first.form == second.form and regions[i].form != regions[i + 1].form:
-                found += [first] if not found or found[-1] is not first else []
+        while i + 3 < len(regions):
+            start, middle = regions[i].start, regions[i + 2].start
+            length = middle - start if gaps else regions[i + 1].stop - start
+            first, second = self.piece(start, start + length), self.piece(middle, middle + length)
+            joined = gaps or all(regions[k].stop == regions[k + 1].start for k in (i, i + 2))
+            alike = first and second and first.form == second.form and regions[i].form != regions[i + 1].form
+            if first and second and joined and alike:
+                found += [first] if not found or found[-1].start != start else []
                 found.append(second)
                 i += 2
             else:
                 i += 1
         return found
 
-    def pair(self, regions: list[Segment], i: int) -> Segment | None:
-        """A region and the next one, if nothing lies between them."""
-        first, second = regions[i : i + 2]
-        stop = second.start + len(second.ops)
-        return self.segment(first.start, stop) if first.start + len(first.ops) == second.start else None
+    def piece(self, start: int, stop: int) -> Segment | None:
+        """The operations in between, if one tensor leaves them."""
+        whole = stop <= len(self.block.ops) and self.live[stop] == 1 and self.free(start, stop)
+        return self.segment(start, stop) if whole else None
 
     def by_chain(self, ends: Callable[[Op], bool] = lambda op: False) -> list[Segment]:
         """Operations of which each reads what the one before it makes, wherever their input is read besides.
@@ -159,7 +166,7 @@ class Splitter:
             return segments
         length, found = len(usual.ops), []
         for segment in segments:
-            stop = segment.start + len(segment.ops)
+            stop = segment.stop
             parts = [self.segment(segment.start, segment.start + length), self.segment(stop - length, stop)]
             longer = len(segment.ops) > length and counts[segment.form] == 1
             found.append(next((part for part in parts if longer and part.form == usual.form), segment))

@@ -7,13 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from k2t.program import Argument, Block, Module
+from k2t.lower.names import Namespace
+from k2t.program import Argument, Block, Code, Module
 from k2t.recover.express import MISSING, Column, Scope, constant, fits, text_of
 from k2t.recover.instances import Instance
 
 CARRIED = "in_channels"
 REGULAR = 5  # instances, at least, for a loop over a table or with a first one that differs
 INDENT = "    "
+CONTAINER = "{}"  # stands for the container in statements
 TOTALS = range(2, 200)  # blocks over which a rate may grow
 
 
@@ -39,27 +41,28 @@ class Loop:
     """The statements that fill a container.
 
     Attributes:
+        lines: with `CONTAINER` for its name.
         paths: where each instance is in it.
+        items: all instances in one expression, "" where that takes statements.
     """
 
     lines: list[str]
     paths: list[str]
     nested: bool = False
+    items: str = ""
 
 
-def container_name(instances: Sequence[Instance]) -> str:
-    """What the container of these is called."""
-    loop = Rows(instances, "").loop()
-    return "stages" if loop is not None and loop.nested else "blocks"
-
-
-def container(instances: Sequence[Instance], name: str, calls: Sequence[Module]) -> tuple[Module, list[str]]:
+def container(instances: Sequence[Instance], taken: Namespace, calls: Sequence[Module]) -> tuple[Module, list[str]]:
     """A module that holds the instances in order, and where each is in it."""
-    loop = Rows(instances, name).loop()
-    if loop is not None and len(loop.lines) < len(instances):
-        parts = list(dict.fromkeys(instance.block for instance in instances))
-        return Module("nn.Sequential", name=name, building=loop.lines, parts=parts), loop.paths
-    return Module("nn.Sequential", tuple(calls), name=name), [str(i) for i in range(len(instances))]
+    loop = Rows(instances).loop()
+    name = taken.claim("stages" if loop is not None and loop.nested else "blocks")
+    made = Module("nn.Sequential", tuple(calls), name=name)
+    if loop is None or len(loop.lines) >= len(instances):
+        return made, [str(i) for i in range(len(instances))]
+    made.args = (Code(loop.items),) if loop.items else ()
+    made.building = [] if loop.items else [line.replace(CONTAINER, f"self.{name}") for line in loop.lines]
+    made.parts = list(dict.fromkeys(instance.block for instance in instances))
+    return made, loop.paths
 
 
 def lengths(instances: Sequence[Instance]) -> list[int]:
@@ -80,7 +83,7 @@ def whole_or_without_last(instances: list[Instance]) -> list[list[Instance]]:
 
 def lines(instances: Sequence[Instance]) -> int:
     """Lines of the container, or of the only one."""
-    loop = Rows(instances, "").loop()
+    loop = Rows(instances).loop()
     listed = len(instances) + 2 * (len(instances) > 1)
     return listed if loop is None else min(listed, 1 + sum(1 + line.count("\n") for line in loop.lines))
 
@@ -131,9 +134,8 @@ class Rows:
         later: statements behind the first instance of a stage.
     """
 
-    def __init__(self, instances: Sequence[Instance], name: str) -> None:
+    def __init__(self, instances: Sequence[Instance]) -> None:
         self.instances = list(instances)
-        self.name = name
         self.scope = Scope()
         self.carries = False
         self.offset = 0
@@ -254,38 +256,35 @@ class Rows:
         items = [item for stage in stages for item in stage.items]
         deep = any(depth > 1 for depth in depths)
         nested = len(stages) > 1 and (deep or lead is not None)
-        target = "stage" if nested else f"self.{self.name}"
-        call = f"{target}.append({items[0].block.name}({', '.join(body)}))"
+        target = "stage" if nested else CONTAINER
+        made = f"{items[0].block.name}({', '.join(body)})"
         growth = self.growth(items)
-        if growth is None:
+        first = self.lead_lines(target, lead, with_lead) if lead is not None else []
+        if growth is None or first is None:
             return None
         indexed = any(" n / " in text for text in body)
-        inner = [call, *growth, *self.later, *["n += 1"] * indexed]
-        if deep or not nested:
-            depth = "depth" if not constant(depths) else str(depths[0])
-            if len(stages) > 1 and not nested:
-                depth = ""
-            uses = any("i == 0" in text or "i > 0" in text for text in body)
-            if depth:
-                inner = [f"for {'i' if uses else '_'} in range({depth}):", *indent(inner)]
-        lines = inner
-        if lead is not None:
-            first = next(stage.lead for stage in stages if stage.lead)
-            statements = [f"{target}.append({first.block.name}({', '.join(lead)}))"]
-            change = self.growth([stage.lead for stage in stages if stage.lead]) if self.carries else []
-            if change is None:
-                return None
-            statements += change
-            if len(with_lead) < len(stages):
-                statements = [f"if self.{self.name}:", *indent(statements)]
-            lines = [*statements, *lines]
+        changes = [*growth, *self.later, *["n += 1"] * indexed]
+        counter = "i" if any("i == 0" in text or "i > 0" in text for text in body) else "_"
+        times = f"for {counter} in range({depths[0] if constant(depths) else 'depth'})"
+        lines = [f"{target}.append({made})", *changes]
+        lines = [*first, *([f"{times}:", *indent(lines)] if deep or len(stages) == 1 else lines)]
         if nested:
-            lines = ["stage = nn.Sequential()", *lines, f"self.{self.name}.append(stage)"]
+            lines = ["stage = nn.Sequential()", *lines, f"{CONTAINER}.append(stage)"]
         if len(stages) > 1:
             lines = [self.table(depths), *indent(lines)]
         start = [f"{CARRIED} = {self.instances[0].arguments.get(CARRIED, 0)}"] * self.carries
         start += [f"n = {self.offset}"] * indexed
-        return Loop(grouped([*start, *lines]), self.paths(nested), nested)
+        alone = len(stages) == 1 and not (first or changes or start)
+        return Loop(grouped([*start, *lines]), self.paths(nested), nested, f"*({made} {times})" * alone)
+
+    def lead_lines(self, target: str, arguments: list[str], with_lead: Sequence[int]) -> list[str] | None:
+        """The statements for what leads a stage, perhaps every stage but the first."""
+        leads = [stage.lead for stage in self.stages if stage.lead]
+        change = self.growth(leads) if self.carries else []
+        if change is None:
+            return None
+        lines = [f"{target}.append({leads[0].block.name}({', '.join(arguments)}))", *change]
+        return lines if len(with_lead) == len(self.stages) else [f"if {CONTAINER}:", *indent(lines)]
 
     def growth(self, items: Sequence[Instance]) -> list[str] | None:
         """How the channels change behind one of these."""
