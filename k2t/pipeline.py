@@ -118,7 +118,7 @@ def convert(
     arguments: Mapping[str, Any] | None = None,
     input_shapes: Sequence[Shape] = (),
     partial: bool = False,
-    keep: bool = False,
+    keep: bool = True,
     submit: Submit = functools.partial,
 ) -> Result:
     """Convert a Keras model, saved or in memory, or Keras code.
@@ -157,11 +157,11 @@ def convert(
     call = functools.partial(write_code, blocks, model_dtype(model, tensors), file=file, flat=flat)
     code = structured_code(form, tensors, model.has_weights) if form else submit(call)()
     tensors = named(main, tensors, code)
-    switches = {"--fold-bn": fold_bn, "--flat": flat, "--partial": partial, "--keep": keep}
+    switches = {"--fold-bn": fold_bn, "--flat": flat, "--partial": partial, "--no-keep": not keep}
     options = command_line(options_of(weights, class_name, layout, custom, switches), arguments, input_shapes)
     head = Header(origin(model.path, output), sha256(), model.keras_version, VERSION, options, why, weights_sha256())
     return Result(
-        source=with_header(main.name, code.body + rest(source, code.body, keep), head),
+        source=with_header(main.name, with_kept(source, code.body, keep), head),
         class_name=main.name,
         keras_version=model.keras_version,
         backend=model.backend,
@@ -186,13 +186,15 @@ def named(main: Block, tensors: list[Entry], code: ModelCode) -> list[Entry]:
     return [replace(tensor, key=key) for tensor, key in zip(tensors, code.keys, strict=True)]
 
 
-def rest(source: Any, body: str, keep: bool) -> str:
-    """What follows the emitted code of a script that is to keep its other definitions."""
-    if not keep:
-        return ""
+def with_kept(source: Any, body: str, keep: bool) -> str:
+    """The emitted code; behind it, of a script, what else it defines and does not concern Keras."""
+    if not keep or not code_parts(source):
+        return body
     from k2t.code.around import around
+    from k2t.emit.file import with_rest
 
-    return around(str(source), body)
+    imports, kept = around(str(source), body)
+    return with_rest(body, imports, kept) if kept else body
 
 
 def lowered(

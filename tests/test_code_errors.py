@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -155,40 +156,72 @@ def test_partial_code_is_marked_with_its_reasons_and_the_rest_is_translated(tmp_
     assert (result.calls.translated, result.calls.total) == (3, 5)
 
 
-def test_what_does_not_concern_keras_is_kept_byte_for_byte_if_the_user_wants_it(tmp_path: Path) -> None:
-    kept = """
-        SIZES = [1,  2]   # odd spacing
+KEPT = """
+    SIZES = [1,  2]   # odd spacing
+    CLASSES = ["cat", "dog"]
 
 
-        # how an image
-        # is read
-        def load_image(path,size = 3):
-            return   np.load( path )[:size] + SIZES
-    """
-    source = f"""
+    class Labels(object):
+        first = 0
+
+        @staticmethod
+        def name(): return CLASSES[Labels.first]
+
+
+    # how an image
+    # is read
+    def load_image(path,size = 3):
+        return   np.load( path )[:size] + SIZES
+"""
+LEFT = """
+    rate = 0.1; os.system("exit")
+    WIDTH = 4
+    _epochs = 5
+    def halved(width): return width // 2
+    def loss(y): return layers.Flatten()(y) + WIDTH
+    def total(y): return loss(y)
+    def plotted(y): return plt.plot(y)
+    def counts(y): return deque(y), Mapping
+    def late(size=os.getpid()): return size
+    images = load_image("a.npy", size=_epochs)
+    print(Labels.name())
+"""
+MODEL = """
+    def build(width=3):
+        a = Input((4,))
+        return Model(a, layers.Dense(halved(width * 2))(a))
+"""
+
+
+def test_what_does_not_concern_keras_stays_byte_for_byte(tmp_path: Path) -> None:
+    imports = """
         import os, json
         import numpy as np
+        import matplotlib.pyplot as plt
+        from collections import deque, Mapping
         from keras import layers, Input, Model
-        {kept}
-        def loss(y): return layers.Flatten()(y)
-        def total(y): return loss(y)
-        def late(size=os.getpid()): return size
-
-        def build(width=3):
-            a = Input((4,))
-            return Model(a, layers.Dense(width)(a))
-        os.system("exit")
     """
-    path = written(tmp_path, source) + ":build"
-    result = k2t.convert(path, keep=True)
-    assert dedent(kept).strip() in result.source
-    assert "import numpy as np  # noqa: E402" in result.source
-    for left in ("json", "loss", "total", "late", "os.", "import os"):
-        assert left not in result.source.partition("# fmt: off")[2]
-    assert "options: --keep" in result.source
-    assert "SIZES" not in k2t.convert(path).source
+    path = written(tmp_path, dedent(imports) + dedent(KEPT) + dedent(LEFT) + dedent(MODEL)) + ":build"
+    result = k2t.convert(path)
+    assert result.source.endswith(f"# fmt: off\n{dedent(KEPT).strip()}\n# fmt: on\n")
+    assert "\n\nimport numpy as np\nfrom torch import Tensor, nn\n" in result.source
+    alone = k2t.convert(path, keep=False).source
+    assert "options: --no-keep" in alone
+    assert alone.partition("\nclass ")[2] in result.source
+    assert not {"np", "CLASSES"} & {*re.findall(r"\w+", alone)}
     result.write(tmp_path / "net.py")
     assert not [*check_generated(tmp_path / "net.py")]
+
+
+def test_what_stays_of_a_notebook_is_formatted_as_it_was_and_shares_imports(tmp_path: Path) -> None:
+    helper = "def area(r):\n    return math.pi * r**2"
+    sources = ["%matplotlib inline\nimport math\nimport keras", helper, "model = keras.Sequential()\nmodel.add("]
+    sources[2] += "keras.layers.Dense(2, input_shape=(3,), kernel_initializer='he_normal'))"
+    cells = [{"cell_type": "code", "source": [text]} for text in sources]
+    (tmp_path / "notebook.ipynb").write_text(json.dumps({"cells": cells}))
+    source = k2t.convert(tmp_path / "notebook.ipynb").source
+    assert source.endswith(f"\n\n\n{helper}\n")
+    assert source.count("import math\n") == 1
 
 
 def test_the_command_refuses_partial_code_unless_it_is_told_to(

@@ -25,7 +25,12 @@ def test_every_command_is_told_and_no_other() -> None:
 
 
 def test_every_option_that_is_told_exists() -> None:
-    options = {name for command in COMMANDS.values() for option in command.params for name in option.opts}
+    options = {
+        name
+        for command in COMMANDS.values()
+        for option in command.params
+        for name in (*option.opts, *option.secondary_opts)
+    }
     told = set(re.findall(r"(?<=[ `])--?[a-z][a-z-]*", readme_prose()))
     assert {"--json", "--weights", "-o"} <= told
     assert told - {"-k", "-m", "--help"} <= options

@@ -68,8 +68,9 @@ SLOW_WRITE = 100_000_000  # bytes that take about a second
     help="Keras code: leave layers without a translation to be written by hand, marked in the output, and exit with 0.",
 )
 @click.option(
-    "--keep",
-    is_flag=True,
+    "--keep/--no-keep",
+    default=True,
+    show_default=True,
     help="Keras code: keep the functions, classes and constants of the file that do not concern Keras, as they are.",
 )
 @click.pass_obj

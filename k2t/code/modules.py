@@ -108,18 +108,26 @@ def parse(path: Path) -> ast.Module:
     Raises:
         ReadError: it cannot be read, or is no Python.
     """
+    text = code_text(path)
+    try:
+        return parsed(text, path)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ReadError(f"{path}: is no Python that can be parsed: {error}") from error
+
+
+def code_text(path: Path) -> str:
+    """The text of a Python file, or of the cells of a notebook.
+
+    Raises:
+        ReadError: it cannot be read.
+    """
     try:
         if path.stat().st_size > MAX_CODE:
             raise ReadError(f"{path}: too large to be Keras code")
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(f"{path}: cannot be read ({error})") from error
-    if path.suffix == ".ipynb":
-        text = cells(text, path)
-    try:
-        return parsed(text, path)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ReadError(f"{path}: is no Python that can be parsed: {error}") from error
+    return cells(text, path) if path.suffix == ".ipynb" else text
 
 
 @functools.lru_cache(KEPT)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -120,17 +123,48 @@ def helper_targets(blocks: Sequence[Block]) -> set[str]:
 def imports(body: str, helper_names: set[str]) -> str:
     """The imports that the text needs, in the formatter's order."""
     plain = [name for name in ("math", "struct") if f"{name}." in body]
-    lines = ["from __future__ import annotations", ""]
+    lines = ["from __future__ import annotations", "from torch import Tensor, nn"]
     lines += [f"import {name}" for name in plain]
     lines += ["from collections.abc import Callable"] if "Callable[" in body else []
     lines += ["from pathlib import Path"] if "Path(" in body else []
     lines += ["from typing import Any"] if any(f"{mark}Any" in body for mark in (": ", "> ", ", ", "[")) else []
-    lines += [""] if lines[-1] else []
     lines += ["import torch"] if "torch." in body.replace("safetensors.torch", "") else []
     lines += ["from safetensors.torch import load_model"] if "load_model(" in body else []
-    lines += ["from torch import Tensor, nn"]
     lines += ["from torch.nn import functional as F"] if re.search(r'^(?! *""").*\bF\.', body, re.M) else []
-    return "\n".join(lines)
+    return import_block(lines)
+
+
+def import_block(lines: Iterable[str]) -> str:
+    """Imports as linters sort them: of the future, of the standard library, of others; one for each module."""
+    plain: set[str] = set()
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    for node in ast.parse("\n".join(lines)).body:
+        if isinstance(node, ast.ImportFrom):
+            named[node.module or ""] |= {ast.unparse(item) for item in node.names}
+        elif isinstance(node, ast.Import):
+            plain |= {ast.unparse(item) for item in node.names}
+    sections: dict[int, list[str]] = {0: [], 1: [], 2: []}
+    for module in sorted(plain, key=str.lower):
+        sections[section(module)].append(f"import {module}")
+    for module, names in sorted(named.items(), key=lambda pair: pair[0].lower()):
+        ordered = sorted(names, key=lambda name: (not name.isupper(), not name[:1].isupper(), name))
+        sections[section(module)].append(f"from {module} import {', '.join(ordered)}")
+    return "\n\n".join("\n".join(section) for section in sections.values() if section)
+
+
+def section(module: str) -> int:
+    """Where linters sort its import."""
+    first = module.partition(".")[0].partition(" ")[0]
+    return 0 if first == "__future__" else 1 if first in sys.stdlib_module_names else 2
+
+
+def with_rest(body: str, lines: Sequence[str], rest: str) -> str:
+    """A file with definitions of the source behind its own, byte for byte, and the imports that these need."""
+    own = [node for node in ast.parse(body).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    code = "\n".join(body.split("\n")[own[-1].end_lineno :])
+    block = import_block([*map(ast.unparse, own), *lines])
+    whole = format_code(f"{block}\n{code}\n\n{rest}\n")
+    return whole if rest in whole else format_code(f"{block}\n{code}\n\n# fmt: off\n{rest}\n# fmt: on\n")
 
 
 @cache
