@@ -4,13 +4,19 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import parity  # noqa: F401 - sets the backend before Keras is imported
+import parity  # sets the backend before Keras is imported
 import pytest
 
 from k2t.rules.base import RULES
 
 # Files that tests write twice in a second, with the same length, must not be taken from the cache of bytecode.
 sys.dont_write_bytecode = True
+
+
+@pytest.fixture(autouse=True)
+def fast_sessions() -> None:
+    """New sessions of Keras do not search the libraries for garbage."""
+    parity.spare_libraries()
 
 
 @pytest.fixture(scope="session")

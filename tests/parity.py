@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import inspect
 import itertools
@@ -23,7 +24,17 @@ from k2t.verify.exact import float64_kernels
 
 TOLERANCE = 1e-9
 SIZES = (7, 8, 11)
+LIBRARIES = {"keras", "tensorflow", "tf_keras", "torch"}
 _counter = itertools.count()
+_spared: set[str] = set()
+
+
+def spare_libraries() -> None:
+    """Imported libraries are no garbage. Keras collects with every new session: it took half of each test's time."""
+    imported = LIBRARIES & sys.modules.keys()
+    if imported - _spared:
+        gc.freeze()
+        _spared.update(imported)
 
 
 def load_net(path: Path) -> ModuleType:
