@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from k2t.graph import Call, Graph, Input, Layer, Ref, StoredArray, Weights
 from k2t.lower import lower
 from k2t.lower.cut import cheapest
-from k2t.program import Block
+from k2t.program import Block, Module
 from k2t.rules.translate import translate
 
 
@@ -121,6 +121,18 @@ def test_squeeze_and_excite_reshapes_without_a_permute() -> None:
     chain.conv("squeeze", 4, 4, activation="sigmoid")
     chain.add(layer("scale", "Multiply"), features, chain.last)
     assert permutes(chain.lowered()) == []
+
+
+@pytest.mark.parametrize(("activation", "padded"), [("relu", False), ("linear", True)])
+def test_a_maximum_pads_by_itself_where_nothing_is_below_zero(activation: str, padded: bool) -> None:
+    chain = Chain(8, 8, 3)
+    chain.conv("conv1", 3, 4, activation=activation)
+    chain.add(layer("pad", "ZeroPadding2D", padding=1))
+    chain.add(layer("pool", "MaxPooling2D", pool_size=3, strides=2))
+    *_, pool = chain.lowered().ops
+    assert [op.target == "F.pad" for op in chain.lowered().ops].count(True) == padded
+    assert isinstance(pool.target, Module)
+    assert pool.target.kwargs == ({"stride": 2} if padded else {"stride": 2, "padding": 1})
 
 
 def test_keras_layout_permutes_at_the_border_only() -> None:

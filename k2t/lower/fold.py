@@ -9,6 +9,8 @@ from k2t.program import Block, Device, Module, Op, Parameter, Size, Value, leave
 
 # The options of a convolution in PyTorch's order.
 CONVOLUTION = ("stride", "padding", "dilation", "groups", "bias", "padding_mode")
+# What has no value below zero.
+POSITIVE = ("F.relu", "F.relu6", "torch.sigmoid")
 REDUCTIONS = (".mean", ".amax")
 SIXTH = (("*", 1 / 6), ("/", 6.0))
 
@@ -21,35 +23,36 @@ def read_counts(block: Block) -> Counter[Value]:
 
 
 def fold_padding(block: Block) -> None:
-    """Given: y = F.pad(x, (1, 1, 1, 1)); z = conv(y). Result: z = conv(x) with padding=1.
+    """Given: y = F.pad(x, (1, 1, 1, 1)); z = conv(y). Result: z = conv(x) with padding=1. A maximum pools likewise.
 
-    Only where the padding is the same before and behind, nothing else reads y, and the convolution is called once.
+    Only where the padding is the same before and behind, nothing else reads y, and the module is called once.
     """
     reads = read_counts(block)
     calls = Counter(id(op.target) for op in block.ops)
     pads = {op.outputs: op for op in block.ops if op.target == "F.pad" and reads[op.outputs] == 1 and not op.kwargs}
+    positive = {op.outputs for op in block.ops if op.target in POSITIVE}
     folded: set[int] = set()
     for op in block.ops:
-        padded = op.args[0] if op.args else None
-        if not isinstance(padded, Value) or padded not in pads or not takes_padding(op) or calls[id(op.target)] != 1:
+        pad = pads.get(op.args[0]) if op.args and isinstance(op.args[0], Value) else None
+        if pad is None or not isinstance(op.target, Module) or calls[id(op.target)] != 1:
             continue
-        amounts = symmetric(pads[padded].args[1], padded.rank - 2)
-        if amounts is not None and isinstance(op.target, Module):
+        amounts = symmetric(pad.args[1], pad.outputs.rank - 2)
+        if amounts is not None and takes_padding(op.target, amounts, pad.args[0] in positive):
             options = {**op.target.kwargs, "padding": plain(amounts)}
             op.target.kwargs = {name: options[name] for name in sorted(options, key=CONVOLUTION.index)}
-            op.args = (pads[padded].args[0], *op.args[1:])
-            folded.add(id(pads[padded]))
+            op.args = (pad.args[0], *op.args[1:])
+            folded.add(id(pad))
     block.ops = [op for op in block.ops if id(op) not in folded]
 
 
-def takes_padding(op: Op) -> bool:
-    """Whether it is a convolution that does not pad yet."""
-    module = op.target
-    return (
-        isinstance(module, Module)
-        and module.call in ("nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
-        and "padding" not in module.kwargs
-    )
+def takes_padding(module: Module, amounts: tuple[int, ...], positive: bool) -> bool:
+    """Whether it is a convolution that does not pad yet; or a maximum, which pads with what is no more than zero."""
+    if module.call in ("nn.Conv1d", "nn.Conv2d", "nn.Conv3d"):
+        return "padding" not in module.kwargs
+    pools = module.call in ("nn.MaxPool1d", "nn.MaxPool2d", "nn.MaxPool3d") and module.kwargs.keys() <= {"stride"}
+    kernel = module.args[0]
+    sizes = kernel if isinstance(kernel, tuple) else (kernel,) * len(amounts)
+    return pools and positive and all(2 * amount <= size for amount, size in zip(amounts, sizes, strict=True))
 
 
 def symmetric(pads: tuple[int, ...], rank: int) -> tuple[int, ...] | None:
