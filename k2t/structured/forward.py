@@ -224,10 +224,8 @@ class Forward(Projection):
         if any(node in frame.inputs for frame in self.plan.frames):
             raise NotStructured("an input inside of an expression", node)
         if isinstance(node, ast.Name):
-            if node.id in self.plan.local:
-                return node
-            if node.id in BUILTINS:
-                return node
+            if node.id in self.plan.local or node.id in BUILTINS:
+                return ast.Name(node.id, ast.Load())  # the target of `x += y` is read, too
             raise NotStructured(f"reads {node.id}", node)
         if isinstance(node, ast.Constant):
             return node

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Learned:
-    """What earlier attempts have found out of the functions; each attribute as in `Again`."""
+    """What earlier attempts have found out of the functions; each attribute as in `Again`.
+
+    Attributes:
+        explored: whether functions are followed with other arguments, for the branches that they do not take.
+    """
 
     out_channels: frozenset[str] = frozenset()
     varying: frozenset[str] = frozenset()
     specialized: frozenset[str] = frozenset()
     fixed: frozenset[str] = frozenset()
     alike: frozenset[str] = frozenset()
+    explored: bool = True
 
     def more(self, again: Again) -> Learned:
         """With what one more attempt has found out."""
@@ -23,6 +28,7 @@ class Learned:
             self.specialized | {again.specialized} - {""},
             self.fixed | {again.fixed} - {""},
             self.alike | {again.alike} - {""},
+            self.explored,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer, map_structure
-from k2t.program import Value, values
+from k2t.program import Size, Value, values
 from k2t.rules.builder import Builder
 from k2t.rules.parts import Parts
 from k2t.rules.tracing.interpreter import Interpreter
@@ -54,8 +54,12 @@ class Numbers(Interpreter):
         """The value with its expression, where it is a number that the function computes."""
         if isinstance(node, ast.Name):
             return self.named(node.id, value)
-        item = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and self.is_own(node.value.id)
-        if item and isinstance(value, Symbolic):  # `widths[-1]` is another item of a longer tuple
+        table = node.value.id if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) else ""
+        if table and self.is_shape(table):
+            return value
+        if (
+            table and self.is_own(table) and isinstance(value, Symbolic)
+        ):  # `widths[-1]` is another item of a longer tuple
             return symbol(number(value), ast.unparse(node), value.deps)
         if isinstance(value, bool | Symbolic) or not isinstance(value, int | float):
             return value
@@ -78,6 +82,11 @@ class Numbers(Interpreter):
         """Whether it is a variable of the current function itself, inside of a lambda as well."""
         holder = next((names for names in self.names.maps if name in names), None)
         return self.frame is not None and holder is self.frame.variables
+
+    def is_shape(self, name: str) -> bool:
+        """Whether a variable holds the shape of a tensor, whose sizes are known by themselves."""
+        value = self.names[name]
+        return isinstance(value, tuple) and bool(value) and isinstance(value[0], Size | None)
 
     @property
     def around(self) -> set[str]:

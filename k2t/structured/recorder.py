@@ -42,11 +42,11 @@ from k2t.structured.sizes import (
 from k2t.structured.weights import new_weight
 from k2t.symbols import Symbolic, number, substitute, symbol
 
-# Functions of Python that hand tensors on as they are.
-PASSING = frozenset(
+# Functions that hand tensors on as they are, or tell their sizes.
+PASSING = {
     f"builtins.{name}"
     for name in ("dict", "enumerate", "isinstance", "len", "list", "print", "range", "reversed", "tuple", "zip")
-)
+} | {"K.int_shape"}
 
 
 class Recorder(Places):

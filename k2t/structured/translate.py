@@ -75,7 +75,25 @@ def structured(
     Raises:
         NotStructured: the code has no structured translation.
     """
-    learned, events = Learned(), 0
+    try:
+        return attempts(path, entry, arguments, inputs, name, Learned())
+    except NotStructured as error:
+        try:
+            return attempts(path, entry, arguments, inputs, name, Learned(explored=False))
+        except NotStructured:
+            raise error from None
+
+
+def attempts(
+    path: Path,
+    entry: str,
+    arguments: Mapping[str, Any],
+    inputs: Sequence[Input],
+    name: str | None,
+    learned: Learned,
+) -> Structured:
+    """Translations, each with what those before have found out, until one holds."""
+    events = 0
     while events < MAX_EVENTS:
         try:
             return attempt(path, entry, arguments, inputs, name, learned)
@@ -107,7 +125,8 @@ def attempt(
     given = taken(function, arguments, inputs)
     main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
     made = ends(main.block) if main.block is not None else ()
-    explore(recorder)
+    if learned.explored:
+        explore(recorder)
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
     for frame in recorder.frames:
         lowered(frame, first, learned)
