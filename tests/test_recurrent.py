@@ -303,3 +303,18 @@ def test_recurrent_layers_export_with_any_batch(kind: Any, keras: Any, tmp_path:
     given = torch.from_numpy(sequences()[0])
     program = torch.export.export(net, (given[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
     torch.testing.assert_close(program(given), net(given))
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["one direction", "both directions"])
+def test_recurrent_layers_that_are_alike_become_one_of_several_layers(
+    both: bool, keras: Any, float64: None, tmp_path: Path
+) -> None:
+    x = inputs = keras.Input(STEPS)
+    for _ in range(3):
+        layer = keras.layers.LSTM(4, return_sequences=True)
+        x = keras.layers.Bidirectional(layer)(x) if both else layer(x)
+    model = keras.Model(inputs, [keras.layers.LSTM(5)(x), keras.layers.GRU(4)(x)])
+    check(model, sequences(), tmp_path)
+    source = (tmp_path / "net.py").read_text()
+    assert source.count("num_layers=3") == source.count("nn.GRU(") == 1
+    assert source.count("nn.LSTM(") == 2

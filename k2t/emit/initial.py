@@ -31,7 +31,7 @@ NATIVE = {
 # The type of the layers inside a module, where it is not its first argument.
 INSIDE = {"nn.MultiheadAttention": "nn.Linear", "MultiHeadAttention": "nn.Linear"}
 ABSTRACT = ("nn.Module", "nn.RNNBase")
-RECURRENT = re.compile(r"((?:weight|bias)_[ih]h)_l0(_reverse)?")
+RECURRENT = re.compile(r"((?:weight|bias)_[ih]h)_l\d+(_reverse)?")
 
 
 @dataclass(frozen=True)

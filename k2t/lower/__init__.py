@@ -10,6 +10,7 @@ from k2t.lower.names import collect, name_everything
 from k2t.lower.prune import prune
 from k2t.lower.schedule import schedule
 from k2t.lower.scores import lift_probabilities
+from k2t.lower.stack import stack_recurrent
 from k2t.program import Block
 
 
@@ -34,6 +35,7 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_b
         fold_padding(block)  # these read the order of axes that was decided
         fold_reshape(block)
         fold_hard_sigmoid(block)
+        stack_recurrent(block)
         plain_dropout(block)
         plain_constants(block)
         begin(block)
