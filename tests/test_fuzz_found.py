@@ -209,6 +209,27 @@ def test_layers_that_hand_no_mask_on_in_keras_2(kind: str, tmp_path: Path) -> No
     assert k2t.verify(tmp_path / "net.py", tmp_path / "model.h5").ok
 
 
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_norms_near_zero_have_the_least_value_of_their_release(library: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip(library)
+    layers = keras.layers
+    x = keras.Input((5, 3))
+    tiny = layers.Rescaling(1e-8)(x)
+    outputs = [layers.UnitNormalization(axis=axes)(tiny) for axes in (-1, [1, 2])]
+    outputs.append(layers.Dot(2, normalize=True)([tiny, x]))
+    keras.Model(x, outputs).save(tmp_path / "model.keras")
+    k2t.convert(tmp_path / "model.keras").write(tmp_path / "net.py")
+    assert k2t.verify(tmp_path / "net.py", tmp_path / "model.keras", dtype="float64").ok
+
+
+def test_a_number_minus_a_tensor_has_a_reference_in_keras_2(tmp_path: Path) -> None:
+    keras = pytest.importorskip("tf_keras")
+    x = keras.Input((4,))
+    keras.Model(x, keras.layers.Dense(3)(1.0 - x)).save(tmp_path / "model.keras")
+    k2t.convert(tmp_path / "model.keras").write(tmp_path / "net.py")
+    assert k2t.verify(tmp_path / "net.py", tmp_path / "model.keras", dtype="float64").ok
+
+
 def test_normalizing_whole_numbers_is_refused(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     x = keras.Input((4, 4), dtype="int32")
@@ -270,6 +291,7 @@ def statistics_of_all_steps_of_all_frames(keras: Any) -> Any:
     [
         ("tf_keras", statistics_of_all_steps_of_all_frames),
         ("keras", queries_that_may_see_nothing),
+        ("tf_keras", queries_that_may_see_nothing),
         ("tf_keras", slopes_below_zero),
         ("keras", statistics_of_the_steps_that_are_not_masked),
         ("tf_keras", statistics_of_the_steps_that_are_not_masked),

@@ -95,7 +95,7 @@ def known_shape(block: Block) -> str:
     convolutions = [inner for module in block.modules() if module.call == "nn.Conv2d" for inner in (module,)]
     depthwise = sum("groups" in module.kwargs for module in convolutions)
     pools = sum(str(call).startswith(("nn.AvgPool", "nn.MaxPool")) for call in calls)
-    if calls["nn.MultiheadAttention"] or calls["MultiHeadAttention"]:
+    if any(call.startswith(("nn.MultiheadAttention", "MultiHeadAttention")) for call in calls):
         return "TransformerBlock"
     if depthwise == 1 and calls["nn.LayerNorm"] and calls["nn.Linear"] == 2 and targets["+"]:
         return "ConvNeXtBlock"

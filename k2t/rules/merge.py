@@ -165,8 +165,9 @@ def dot(b: Builder, inputs: list[Value], *, axes: int | list[int], normalize: bo
     first, second = (axes, axes) if isinstance(axes, int) else axes
     first, second = first % left.rank, second % right.rank
     if normalize:
-        left = b.call("F.normalize", left, dim=Axis(first), eps=1e-6)
-        right = b.call("F.normalize", right, dim=Axis(second), eps=1e-6)
+        floor = 1e-6 if b.layer.keras_2 else 1e-7
+        left = b.call("F.normalize", left, dim=Axis(first), eps=floor)
+        right = b.call("F.normalize", right, dim=Axis(second), eps=floor)
     if (left.rank, right.rank) == (2, 2):
         product = b.call("*", left, right)
         return b.call(".sum", product, dim=1, keepdim=True, shape=(broadcast(left.shape, right.shape)[0], 1))

@@ -113,9 +113,7 @@ def torch_module(b: Builder, made: Projections, heads: Heads, features: tuple[in
     return b.module("nn.MultiheadAttention", features[0], heads.query, weights=weights, batch_first=True, **options)
 
 
-def local_module(
-    b: Builder, made: Projections, heads: Heads, features: tuple[int, int, int], scores: bool, masked: bool
-) -> Module:
+def local_module(b: Builder, made: Projections, heads: Heads, features: tuple[int, int, int], scores: bool) -> Module:
     """The local class, which has all options of Keras."""
     call = "MultiHeadAttentionWithScores" if scores else "MultiHeadAttention"
     weights: dict[str, Weight | None] = {}
@@ -126,7 +124,6 @@ def local_module(
     options |= {} if heads.bias else {"bias": False}
     options |= {"gate": True} if heads.gate else {}
     options |= {"dropout": heads.dropout} if heads.dropout else {}
-    options |= {"penalty": heads.penalty} if masked and heads.penalty else {}
     sizes = heads.key_size, heads.value_size
     return b.module(call, features, heads.query, sizes, prod(heads.outputs), weights=weights, **options)
 
@@ -144,11 +141,13 @@ def attend(b: Builder, inputs: tuple[Value, Value, Value], heads: Heads, seen: S
         y = b.value(shape, query.dtype)
         b.calls(torch_module(b, made, heads, features), *inputs, outputs=(y, None), need_weights=False)
         return y
-    explicit = scores or (heads.dropout > 0 and mask is not None and heads.penalty is None)
-    module = local_module(b, made, heads, features, explicit, mask is not None)
+    # the backward pass of a fused attention loses the weights where a penalty is added to all scores of a query
+    explicit = scores or (mask is not None and (heads.penalty is not None or heads.dropout > 0))
+    module = local_module(b, made, heads, features, explicit)
     options: dict[str, Any] = {"mask": mask} if mask else {"causal": True} if seen.causal else {}
     if not explicit:
         return b.call(module, *inputs, shape=shape, dtype=query.dtype, layout="keras", **options)
+    options |= {"penalty": heads.penalty} if mask and heads.penalty else {}
     y = b.value(shape, query.dtype)
     weights = b.value((query.shape[0], heads.query, query.shape[1], value.shape[1]), query.dtype)
     b.calls(module, *inputs, outputs=(y, weights if scores else None), **options)

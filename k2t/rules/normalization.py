@@ -296,11 +296,12 @@ def group_normalization(
 def unit_normalization(b: Builder, x: Value, *, axis: Any = -1) -> Value:
     """F.normalize; over several axes, divided by torch.linalg.vector_norm."""
     axes = axes_of(axis, x.rank)
+    floor: dict[str, Any] = {"eps": 1e-6} if b.layer.keras_2 else {}  # TensorFlow's 1e-12 is that of the square
     if len(axes) == 1:
-        return b.call("F.normalize", x, dim=Axis(axes[0]))
+        return b.call("F.normalize", x, dim=Axis(axes[0]), **floor)
     reduced = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     norm = b.call("torch.linalg.vector_norm", x, dim=Axes(axes), keepdim=True, shape=reduced)
-    return b.call("/", x, b.call("torch.clamp", norm, min=1e-12))
+    return b.call("/", x, b.call("torch.clamp", norm, min=floor.get("eps", 1e-12)))
 
 
 @rule(

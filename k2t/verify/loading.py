@@ -222,7 +222,9 @@ def _load(found: Library, file: ModelFile) -> Any:
             model = keras.saving.deserialize_keras_object(file.config, safe_mode=not file.run_source)
             _load_weights(model, weights_of(file.path))
         else:
-            with archives.modern(file.path) if file.kind == "keras" else named(file.path, "model.h5") as link:
+            # numbers that tf-keras has among its calls become float64, as all else must be then
+            exact = configs.with_dtype(file.config, "float64") if found.legacy else None
+            with archives.modern(file.path, exact) if file.kind == "keras" else named(file.path, "model.h5") as link:
                 own = {} if found.legacy else operations(layer_names(found, file)) | OPTIONS
                 options = {"compile": False, "safe_mode": not file.run_source}
                 model = keras.saving.load_model(link, custom_objects=own, **options)

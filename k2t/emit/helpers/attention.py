@@ -8,8 +8,7 @@ from torch.nn import functional as F
 class MultiHeadAttention(nn.Module):
     """Attention of `heads` heads of their own sizes.
 
-    Keras 2 adds a `penalty` to the scores of hidden values. In Keras 3 these do not count, and a
-    query that may see nothing at all gets the mean of all values.
+    A query that may see nothing at all gets the mean of all values.
     """
 
     def __init__(
@@ -22,14 +21,12 @@ class MultiHeadAttention(nn.Module):
         bias: bool = True,
         gate: bool = False,
         dropout: float = 0.0,
-        penalty: float | None = None,
     ) -> None:
         """Sizes of query, key and value; of a head's key and value; of the output."""
         super().__init__()
         self.heads = heads
         self.kv_heads = kv_heads or heads
         self.dropout = dropout
-        self.penalty = penalty
         query, key, value = inputs
         self.query = nn.Linear(query, heads * sizes[0], bias=bias)
         self.key = nn.Linear(key, self.kv_heads * sizes[0], bias=bias)
@@ -64,9 +61,7 @@ class MultiHeadAttention(nn.Module):
         causal: bool = False,
     ) -> Tensor:
         q, k, v = self.project(query, key, value)
-        if mask is not None and self.penalty is not None:
-            mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, self.penalty)
-        elif mask is not None:
+        if mask is not None:
             blind = ~mask.any(-1, keepdim=True)  # sees nothing: the same weight for all
             q, mask = q.masked_fill(blind, 0), mask | blind
         dropout = self.dropout if self.training else 0.0
@@ -74,20 +69,28 @@ class MultiHeadAttention(nn.Module):
 
 
 class MultiHeadAttentionWithScores(MultiHeadAttention):
-    """The same with the scores as second output; a query that may see nothing gets zeros."""
+    """The same with the scores as second output; a query that may see nothing gets zeros.
+
+    Keras 2 adds a `penalty` to the scores of hidden values; in Keras 3 these do not count.
+    """
 
     def forward(  # type: ignore[override]
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+        penalty: float | None = None,
     ) -> tuple[Tensor, Tensor]:
         q, k, v = self.project(query, key, value)
         scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
         if mask is None:
             weights = F.softmax(scores, dim=-1)
-        elif self.penalty is None:
+        elif penalty is None:
             scores = scores.masked_fill(~mask, torch.finfo(q.dtype).min)
             weights = F.softmax(scores, dim=-1).masked_fill(~mask, 0)
         else:
-            weights = F.softmax(scores + self.penalty * ~mask, dim=-1)
+            weights = F.softmax(scores + penalty * ~mask, dim=-1)
         dropped = F.dropout(weights, self.dropout, self.training)
         return self.merge(dropped @ v, query), weights
 
