@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,18 +18,24 @@ from k2t.rules.tracing.names import Closure, Scope
 from k2t.structured.desugar import wrapped
 from k2t.structured.frames import Caller, Frame, NotStructured, arguments, default_values
 from k2t.structured.makers import KERAS, of_class
-from k2t.structured.objects import detached, only
+from k2t.structured.objects import detached, is_literal, only
 from k2t.structured.sequential import functional, sequential_functions
+from k2t.structured.texts import assigned as stored
 from k2t.symbols import number
 
 
-def builder(script: Script, entry: str, fixed: list[ast.Assign]) -> Closure:
-    """The function that builds the model: one of the code, or the statements of the file that make a variable."""
+def builder(script: Script, entry: str, fixed: list[ast.Assign], outside: Collection[str]) -> Closure:
+    """The function that builds the model: one of the code, or the statements of the file that make a variable.
+
+    Args:
+        fixed: constants of the file, which stay.
+        outside: variables of the file that it takes as arguments.
+    """
     name, index = split(entry)
     found = script.main.tree.body
-    names = {node.name for node in found if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    if script.main.definitions.of(name) and name not in names:
+    if is_variable(script, entry):
         body = [found[place] for place in script.main.definitions.needed(name)]
+        body = [node for node in body if not stored(node) or not stored(node) <= set(outside)]
         function = Closure(wrapped(body, script.main.path.stem, name, fixed), Scope(script.main))
     else:
         function = closure_of(resolve(script, name))
@@ -36,7 +43,29 @@ def builder(script: Script, entry: str, fixed: list[ast.Assign]) -> Closure:
         raise NotStructured(f"{entry} is a lambda")
     known = {name: Closure(node, script.main) for name, node in sequential_functions(script.main.tree).items()}
     node = functional(function.node if index is None else only(function.node, index))
-    return replace(function, node=node, names=Scope(KERAS | known, function.names))
+    return replace(function, node=taking(node, outside), names=Scope(KERAS | known, function.names))
+
+
+def is_variable(script: Script, entry: str) -> bool:
+    """Whether an entry is a variable of the file, which statements of the file make."""
+    name, _ = split(entry)
+    names = {node.name for node in script.main.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return bool(script.main.definitions.of(name)) and name not in names
+
+
+def held(script: Script, name: str) -> bool:
+    """Whether the evaluated file has a number, a text or a table for a variable."""
+    return name in script.main and is_literal(script.main[name])
+
+
+def taking(function: ast.FunctionDef, outside: Collection[str]) -> ast.FunctionDef:
+    """The function with those of these variables that it reads as arguments, in front of its own."""
+    own = {item.arg for item in arguments(function)} | stored(function)
+    read = {item.id for item in ast.walk(function) if isinstance(item, ast.Name)}
+    made = copy.copy(function)
+    made.args = copy.copy(function.args)
+    made.args.args = [*(ast.arg(name) for name in outside if name in read - own), *function.args.args]
+    return made
 
 
 def closure_of(value: Any) -> Closure:
@@ -54,11 +83,13 @@ def closure_of(value: Any) -> Closure:
     raise NotStructured(f"{type(value).__name__.lower()} that is no function")
 
 
-def taken(function: Closure, given: Mapping[str, Any], inputs: Sequence[Input]) -> dict[str, Any]:
-    """The arguments of the function: those given; for others without a default, the evaluated model's inputs."""
+def taken(
+    function: Closure, given: Mapping[str, Any], outside: Mapping[str, Any], inputs: Sequence[Input]
+) -> dict[str, Any]:
+    """The arguments of the function: those given or from outside; else, without a default, the model's inputs."""
     node = function.node
     names = [item.arg for item in arguments(node)]
-    found = {name: given[name] for name in names if name in given}
+    found = {name: value for name, value in {**outside, **given}.items() if name in names}
     free = [name for name in names if name not in found and name not in default_values(node)]
     for name, item in zip(free, inputs, strict=False):
         found[name] = item.shape[1:] if "shape" in name else Value(item.shape, item.dtype, layer=name)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What earlier attempts have found out of the functions; each attribute as in `Again`.
+    """What earlier attempts have found out.
 
     Attributes:
+        out_channels: functions whose class must tell the channels of its output.
+        varying: functions that see tensors of several sizes.
+        specialized: functions that are called in ways that differ too much for one class.
+        fixed: arguments of the main function without which there is no class.
+        alike: functions whose tensors are to have the same order of axes in all of their executions.
+        outside: variables of the file that the main function is to take as arguments.
         explored: whether functions are followed with other arguments, for the branches that they do not take.
     """
 
@@ -18,40 +25,25 @@ class Learned:
     specialized: frozenset[str] = frozenset()
     fixed: frozenset[str] = frozenset()
     alike: frozenset[str] = frozenset()
+    outside: frozenset[str] = frozenset()
     explored: bool = True
 
     def more(self, again: Again) -> Learned:
         """With what one more attempt has found out."""
-        return Learned(
-            self.out_channels | {again.out_channels} - {""},
-            self.varying | {again.varying} - {""},
-            self.specialized | {again.specialized} - {""},
-            self.fixed | {again.fixed} - {""},
-            self.alike | {again.alike} - {""},
-            self.explored,
-        )
+        found: dict[str, Any] = {kind: getattr(self, kind) | {name} for kind, name in again.found.items()}
+        return replace(self, **found)
 
 
 class Again(Exception):  # noqa: N818 - not an error: the way to another attempt
     """Something was learned that the translation must know from its start.
 
     Attributes:
-        out_channels: a function whose class must tell the channels of its output, or "".
-        varying: a function that sees tensors of several sizes, or "".
-        specialized: a function that is called in ways that differ too much for one class, or "".
-        fixed: an argument of the main function without which there is no class, or "".
-        alike: a function whose tensors are to have the same order of axes in all of its executions, or "".
+        found: attribute of `Learned` -> one more name.
         events: the size of the attempt.
     """
 
     events = 10
 
-    def __init__(
-        self, out_channels: str = "", varying: str = "", specialized: str = "", fixed: str = "", alike: str = ""
-    ) -> None:
+    def __init__(self, **found: str) -> None:
         super().__init__()
-        self.out_channels = out_channels
-        self.varying = varying
-        self.specialized = specialized
-        self.fixed = fixed
-        self.alike = alike
+        self.found = found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from k2t.code.script import FAILURES
 from k2t.errors import UntranslatableError
 from k2t.graph import Layer, map_structure
 from k2t.program import Size, Value, values
@@ -15,6 +16,7 @@ from k2t.rules.parts import Parts
 from k2t.rules.tracing.interpreter import Interpreter
 from k2t.rules.tracing.names import Bound, Library, Scope, Unknown
 from k2t.structured.frames import Event, Frame, LayerObject, ModelObject, NotStructured
+from k2t.structured.learned import Again
 from k2t.structured.sizes import is_number
 from k2t.symbols import Symbolic, number, symbol
 
@@ -29,6 +31,7 @@ class Numbers(Interpreter):
         frame: the current execution.
         event: the place that is working on tensors.
         constants: the numbers and tables of the file that stay as they are.
+        from_outside: whether a variable that the code does not hold may be an argument of the main function.
     """
 
     def __init__(self, names: Scope, constants: frozenset[str]) -> None:
@@ -37,6 +40,7 @@ class Numbers(Interpreter):
         self.frame: Frame | None = None
         self.event: Event | None = None
         self.comparing = 0
+        self.from_outside: Callable[[str], bool] = lambda name: False
 
     def evaluate(self, node: ast.expr) -> Any:
         """The value of an expression; plain numbers inside a comparison."""
@@ -120,6 +124,8 @@ class Numbers(Interpreter):
                 loop, iteration = self.frame.loops[-1]
                 self.frame.loops = (*self.frame.loops[:-1], (loop, iteration + 1))
             if isinstance(target, ast.Name):
+                if isinstance(value, Unknown) and self.frame.parent is None and self.from_outside(target.id):
+                    raise Again(outside=target.id)
                 self.frame.versions[target.id] += 1
                 self.frame.assigned[target.id].append(value)
         if isinstance(target, ast.Subscript) and any(values(value)) and self.frame is not None:
@@ -140,13 +146,13 @@ class Numbers(Interpreter):
         for node in body:
             try:
                 super().execute([node])
-            except UntranslatableError as error:
+            except (UntranslatableError, *FAILURES) as error:
                 if self.frame is None or self.concerns_tensors(node):
                     raise NotStructured(str(error), node) from error
                 self.event = None
                 for item in ast.walk(node):
                     if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
-                        super().assign(item, Unknown(item.id, reason=str(error)))
+                        self.assign(item, Unknown(item.id, reason=str(error)))
 
     def concerns_tensors(self, node: ast.stmt) -> bool:
         """Whether a statement reads or makes tensors, layers or models."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from k2t.rules.tracing.names import Scope
 from k2t.structured.classes import named, write
 from k2t.structured.comments import Comments
 from k2t.structured.desugar import constants
-from k2t.structured.entries import builder, delegated, taken
+from k2t.structured.entries import builder, delegated, held, is_variable, taken
 from k2t.structured.explore import FAILURES, explore, further
 from k2t.structured.file import file_text
 from k2t.structured.frames import Frame, NotStructured
@@ -116,13 +117,16 @@ def attempt(
 ) -> Structured:
     """One translation, with what is known from those before."""
     script = Script(path, arguments)
-    fixed = constants(script.main.tree)
+    fixed = {name: node for name, node in constants(script.main.tree).items() if name not in arguments}
     names = frozenset(fixed)
     recorder = Recorder(Scope(script.main), script.era, names, learned)
     for constant, node in fixed.items():  # as they are before any code changes them
         script.main[constant] = recorder.evaluate(node.value)
-    function = builder(script, entry, list(fixed.values()))
-    given = taken(function, arguments, inputs)
+    outside = {name: script.main[name] for name in (*arguments, *sorted(learned.outside)) if held(script, name)}
+    if is_variable(script, entry):
+        recorder.from_outside = functools.partial(held, script)
+    function = builder(script, entry, list(fixed.values()), outside)
+    given = taken(function, arguments, outside, inputs)
     main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
     made = ends(main.block) if main.block is not None else ()
     if learned.explored:
