@@ -50,9 +50,11 @@ def takes_padding(module: Module, amounts: tuple[int, ...], positive: bool) -> b
     if module.call in ("nn.Conv1d", "nn.Conv2d", "nn.Conv3d"):
         return "padding" not in module.kwargs
     pools = module.call in ("nn.MaxPool1d", "nn.MaxPool2d", "nn.MaxPool3d") and module.kwargs.keys() <= {"stride"}
+    if not (pools and positive):
+        return False
     kernel = module.args[0]
     sizes = kernel if isinstance(kernel, tuple) else (kernel,) * len(amounts)
-    return pools and positive and all(2 * amount <= size for amount, size in zip(amounts, sizes, strict=True))
+    return all(2 * amount <= size for amount, size in zip(amounts, sizes, strict=True))
 
 
 def symmetric(pads: tuple[int, ...], rank: int) -> tuple[int, ...] | None:
