@@ -19,7 +19,7 @@ from k2t.structured.desugar import wrapped
 from k2t.structured.frames import Caller, Frame, NotStructured, arguments, default_values
 from k2t.structured.makers import KERAS, of_class
 from k2t.structured.objects import detached, is_literal, only
-from k2t.structured.sequential import functional, sequential_functions
+from k2t.structured.sequential import called, functional, sequential_functions
 from k2t.structured.texts import assigned as stored
 from k2t.symbols import number
 
@@ -35,7 +35,7 @@ def builder(script: Script, entry: str, fixed: list[ast.Assign], outside: Collec
     found = script.main.tree.body
     if is_variable(script, entry):
         body = [found[place] for place in script.main.definitions.needed(name)]
-        body = [node for node in body if not stored(node) or not stored(node) <= set(outside)]
+        body = until_made([node for node in body if not stored(node) or not stored(node) <= set(outside)], name)
         function = Closure(wrapped(body, script.main.path.stem, name, fixed), Scope(script.main))
     else:
         function = closure_of(resolve(script, name))
@@ -51,6 +51,17 @@ def is_variable(script: Script, entry: str) -> bool:
     name, _ = split(entry)
     names = {node.name for node in script.main.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     return bool(script.main.definitions.of(name)) and name not in names
+
+
+def until_made(body: list[ast.stmt], name: str) -> list[ast.stmt]:
+    """The statements up to the last one that makes a functional model of this name."""
+    last = [place for place, node in enumerate(body) if is_model(node) and name in stored(node)]
+    return body[: last[-1] + 1] if last else body
+
+
+def is_model(node: ast.stmt) -> bool:
+    """Whether it is `model = Model(…)`."""
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) == "Model"
 
 
 def held(script: Script, name: str) -> bool:

@@ -17,7 +17,7 @@ FAILURES = (K2TError, SyntaxError, TypeError, ValueError, LookupError, Attribute
 
 def explore(recorder: Recorder) -> None:
     """Add executions in which conditions have the outcome that they had in none before."""
-    for frame in list(recorder.frames):
+    for frame in [frame for frame in recorder.frames if frame.function.node.name not in recorder.learned.unexplored]:
         for node in [node for node in ast.walk(frame.node) if isinstance(node, ast.If)]:
             outcomes = {
                 item for other in recorder.frames if other.node is frame.node for item in other.taken.get(node, [])

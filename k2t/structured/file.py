@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from k2t.emit.copied import copied, library
+from k2t.emit.copied import copied, index
 from k2t.emit.file import LOAD, format_code, imports
 
 
@@ -22,6 +22,6 @@ def file_text(parts: Sequence[str], name: str, arguments: Mapping[str, Any] | No
     load = "" if arguments is None else LOAD.format(name=name).replace(f"{name}()", f"{name}({given})")
     text = "\n\n\n".join(filter(None, [*parts, load]))
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    helpers, helper_names = copied(used & library().keys())
+    helpers, helper_names = copied(used & index().keys())
     body = "\n\n\n".join([*helpers, text])
     return format_code(f"{imports(body, helper_names)}\n\n{body}")

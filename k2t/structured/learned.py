@@ -17,7 +17,7 @@ class Learned:
         fixed: arguments of the main function without which there is no class.
         alike: functions whose tensors are to have the same order of axes in all of their executions.
         outside: variables of the file that the main function is to take as arguments.
-        explored: whether functions are followed with other arguments, for the branches that they do not take.
+        unexplored: functions that are not followed with other arguments, for the branches that they do not take.
     """
 
     out_channels: frozenset[str] = frozenset()
@@ -26,7 +26,7 @@ class Learned:
     fixed: frozenset[str] = frozenset()
     alike: frozenset[str] = frozenset()
     outside: frozenset[str] = frozenset()
-    explored: bool = True
+    unexplored: frozenset[str] = frozenset()
 
     def more(self, again: Again) -> Learned:
         """With what one more attempt has found out."""

@@ -210,6 +210,8 @@ class Chain:
             made.body = self.statements(node.body, True) or [located(ast.Pass(), node)]
             made.orelse = self.statements(node.orelse, True)
             return [made]
+        if isinstance(node, ast.Expr) and mentions(node, self.name) and not is_called(node.value, self.name):
+            return []  # `print(model.summary())`
         if any(self.is_model(item) for item in ast.walk(node)):
             raise NotStructured("a Sequential model is used as a whole", node)
         return [node]

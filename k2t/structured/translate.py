@@ -76,24 +76,7 @@ def structured(
     Raises:
         NotStructured: the code has no structured translation.
     """
-    try:
-        return attempts(path, entry, arguments, inputs, name, Learned())
-    except NotStructured as error:
-        try:
-            return attempts(path, entry, arguments, inputs, name, Learned(explored=False))
-        except NotStructured:
-            raise error from None
-
-
-def attempts(
-    path: Path,
-    entry: str,
-    arguments: Mapping[str, Any],
-    inputs: Sequence[Input],
-    name: str | None,
-    learned: Learned,
-) -> Structured:
-    """Translations, each with what those before have found out, until one holds."""
+    learned = Learned()
     events = 0
     while events < MAX_EVENTS:
         try:
@@ -129,8 +112,7 @@ def attempt(
     given = taken(function, arguments, outside, inputs)
     main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
     made = ends(main.block) if main.block is not None else ()
-    if learned.explored:
-        explore(recorder)
+    explore(recorder)
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
     for frame in recorder.frames:
         lowered(frame, first, learned)
@@ -186,6 +168,8 @@ def read(plan: Plan, plans: dict[ast.FunctionDef, Plan], learned: Learned) -> No
             raise Again(varying=name) from None
         if name not in learned.specialized and plan.frames[0].parent is not None:
             raise Again(specialized=name) from None
+        if name not in learned.unexplored:
+            raise Again(unexplored=name) from None
         raise
 
 
