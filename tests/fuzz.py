@@ -30,6 +30,7 @@ from rounding import moved_gradients, moved_outputs
 
 import k2t
 from k2t.verify.exact import float64_kernels
+from k2t.verify.loading import merge_low_rank
 from k2t.verify.reference import Library, library
 from k2t.verify.training import compare_training
 
@@ -118,6 +119,8 @@ def computable(used: Library, floatx: str, model: Any) -> None:
 def compared(used: Library, model: Any, path: Path, result: Any) -> str:
     """Outputs against those of the live model."""
     net = parity.load_net(path.parent / "net.py").load()
+    if path.suffix == ".h5":  # an archive has the merged kernels of Keras, in float32
+        merge_low_rank(model)
     for size in (17, 20) if any(None in x.shape[1:] for x in model.inputs) else (17,):
         inputs = arrays(model, size)
         with keras_only():
@@ -232,8 +235,9 @@ def trained(net: Path, source: Path) -> str:
 
 
 def changes_in_training(layer: Any) -> bool:
-    """Whether its training is random, or changes its weights before they are used."""
-    return ".preprocessing." in f"{type(layer).__module__}." or type(layer).__name__ == "SpectralNormalization"
+    """Whether its training is random, changes weights before they are used, or keeps the kernel that LoRA adapts."""
+    changing = type(layer).__name__ == "SpectralNormalization" or getattr(layer, "lora_enabled", False)
+    return changing or ".preprocessing." in f"{type(layer).__module__}."
 
 
 def unused(problem: str) -> bool:

@@ -133,7 +133,7 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
     if not copy.built:
         copy.build([tuple(tensor.shape) for tensor in model.inputs])
     _hand_over(model, copy)
-    _merge_low_rank(copy)
+    merge_low_rank(copy)
     for layer in copy._flatten_layers():
         if hasattr(layer, "adapt_mean"):  # Normalization computes with copies of its weights
             layer.finalize_state()
@@ -141,7 +141,7 @@ def _in_dtype(found: Library, model: Any, dtype: str) -> Any:
     return copy
 
 
-def _merge_low_rank(model: Any) -> None:
+def merge_low_rank(model: Any) -> None:
     """LoRA's products into the kernels: Keras multiplies in float32 at all times."""
     for layer in model._flatten_layers():
         if not getattr(layer, "lora_enabled", False) or layer.quantization_mode is not None:
