@@ -6,6 +6,8 @@ They live in `k2t/emit/helpers/`, which nothing imports at run time: it needs to
 from __future__ import annotations
 
 import ast
+import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,32 +16,49 @@ from k2t.errors import K2TError
 FOLDER = Path(__file__).parent / "helpers"
 
 
-@cache
-def library() -> dict[str, tuple[str, frozenset[str]]]:
-    """Name of each helper -> its text, and the names that the text uses."""
-    found: dict[str, tuple[str, frozenset[str]]] = {}
-    for path in sorted(FOLDER.glob("*.py")):
-        text = path.read_text()
-        for node in ast.parse(text).body:
-            name = defined(node)
-            if name:
-                used = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
-                found[name] = (segment(text, node), frozenset(used - {name}))
-    return found
+# A statement of a helper file that defines a name; the few files that are needed are parsed.
+DEFINITION = re.compile(r"^(?:class |def |(?=\w+ = ))(\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Helper:
+    """A class, function or constant that emitted files may contain.
+
+    Attributes:
+        uses: the names in its text.
+        base: of a class, that from which it is derived, as it is written.
+    """
+
+    text: str
+    uses: frozenset[str]
+    base: str
 
 
 @cache
-def parents() -> dict[str, str]:
-    """Name of each class of the helpers -> the class from which it is derived, as it is written."""
-    nodes = [node for path in sorted(FOLDER.glob("*.py")) for node in ast.parse(path.read_text()).body]
-    return {node.name: ast.unparse(node.bases[0]) for node in nodes if isinstance(node, ast.ClassDef) and node.bases}
+def index() -> dict[str, Path]:
+    """Name of each helper -> the file that it is in."""
+    return {name: path for path in sorted(FOLDER.glob("*.py")) for name in DEFINITION.findall(path.read_text("utf-8"))}
+
+
+@cache
+def helpers_in(path: Path) -> dict[str, Helper]:
+    """The helpers of a file, by name."""
+    text = path.read_text("utf-8")
+    return {name: helper(text, node, name) for node in ast.parse(text).body if (name := defined(node))}
+
+
+def helper(text: str, node: ast.stmt, name: str) -> Helper:
+    """The statement of a file that defines this name."""
+    used = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+    base = ast.unparse(node.bases[0]) if isinstance(node, ast.ClassDef) and node.bases else ""
+    return Helper(segment(text, node), frozenset(used - {name}), base)
 
 
 def bases(name: str) -> list[str]:
     """A class and those from which it is derived, as far as helpers go: `Conv2dSame`, `nn.Conv2d`."""
     found = [name]
-    while found[-1] in parents():
-        found.append(parents()[found[-1]])
+    while (path := index().get(found[-1])) and (base := helpers_in(path)[found[-1]].base):
+        found.append(base)
     return found
 
 
@@ -74,16 +93,16 @@ def copied(names: set[str]) -> tuple[list[str], set[str]]:
     def add(name: str) -> None:
         if name in texts:
             return
-        text, uses = library()[name]
+        found = helpers_in(index()[name])[name]
         texts[name] = ""
-        for other in sorted(uses & library().keys()):
+        for other in sorted(found.uses & index().keys()):
             add(other)
         del texts[name]
-        texts[name] = text
-        used.update(uses)
+        texts[name] = found.text
+        used.update(found.uses)
 
     for name in sorted(names):
-        if name not in library():
+        if name not in index():
             raise K2TError(f"internal error: no helper is named {name}")
         add(name)
     return list(texts.values()), used

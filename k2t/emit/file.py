@@ -14,7 +14,7 @@ from functools import cache
 import libcst as cst
 
 from k2t.emit.classes import Place, write_class
-from k2t.emit.copied import copied, library
+from k2t.emit.copied import copied, index
 from k2t.emit.forward import input_arguments
 from k2t.emit.initial import init_weights
 from k2t.emit.model import Stored
@@ -116,7 +116,7 @@ def helper_targets(blocks: Sequence[Block]) -> set[str]:
     calls: list[Op | Module] = [*ops, *modules]
     codes = (leaf for call in calls for leaf in leaves((call.args, call.kwargs)))
     called = {leaf.text.partition("(")[0] for leaf in codes if isinstance(leaf, Code)}
-    names |= called & library().keys()
+    names |= called & index().keys()
     return names
 
 
