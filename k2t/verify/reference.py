@@ -101,6 +101,8 @@ def named(path: Path, name: str) -> Iterator[str]:
 # What TensorFlow says of convolutions that run on a CPU only when XLA compiles them: channels first, transposed with
 # dilation.
 COMPILED = ("NHWC", "NCHW", "NDHWC", "dilation rates")
+# What it says of a function that asks for a value, which only computes step by step.
+SYMBOLIC = "Using a symbolic `tf.Tensor` as a Python `bool`"
 
 
 @dataclass
@@ -120,6 +122,7 @@ class KerasReference:
     module: dict[str, str] = field(default_factory=dict)
     state: dict[str, Array] = field(default_factory=dict)
     _xla: bool = False
+    _eager: bool = False
     _done: tuple[list[Array], Trace] | None = None
     _models: dict[str, tuple[Any, Recorder]] = field(default_factory=dict)
 
@@ -185,9 +188,10 @@ class KerasReference:
             try:
                 made = trace(model, recorder, tensors, as_numpy, self.compiler(model))
             except Exception as error:
-                if self._xla or not any(word in str(error) for word in COMPILED):
+                if self._eager or self._xla or not any(word in str(error) for word in (*COMPILED, SYMBOLIC)):
                     raise
-                self._xla = True
+                self._eager = SYMBOLIC in str(error)
+                self._xla = not self._eager
                 return self.run(arrays, dtype)
         self.kinds.update(recorder.kinds)
         return made
@@ -207,7 +211,7 @@ class KerasReference:
         import tensorflow as tf
 
         recurrent = any(hasattr(layer, "return_sequences") for layer in model._flatten_layers())
-        if not recurrent and not self._xla:
+        if self._eager or not (recurrent or self._xla):
             return None
         return lambda function: tf.function(function, jit_compile=self._xla or None, autograph=False)
 

@@ -37,7 +37,7 @@ SAME_NAME = (
 KEPT = {"abs": "torch.abs", "absolute": "torch.abs", "fabs": "torch.abs", "negative": "-"}
 KEPT |= {name: f"torch.{name}" for name in ["ceil", "floor", "sign", "square", "trunc"]}
 TESTS = "isfinite isinf isnan isneginf isposinf isreal signbit"
-BINARY = {"add": "+", "subtract": "-", "multiply": "*", "floor_divide": "//", "mod": "%", "power": "**"}
+BINARY = {"add": "+", "subtract": "-", "multiply": "*", "mod": "%", "power": "**"}
 DIVISIONS = ("divide", "true_divide")
 COMPARISONS = {
     "equal": "==",
@@ -158,6 +158,20 @@ for _name in BINARY_TENSORS.split():
     register_tensors(_name, f"torch.{_name}", None, _usable)
 for _name in WHOLE_TENSORS.split():
     register_tensors(_name, f"torch.{_name}", None, [call(whole(None, 4, below=30), whole(None, 4, below=30))])
+
+
+_TENTHS = whole(None, 4, below=30)
+
+
+@operation("floor_divide", examples=[*BINARY_EXAMPLES, call(_X, VECTOR), call(_TENTHS, 0.1), call(_TENTHS, 3)])
+def floor_divide(b: Builder, x1: Any, x2: Any) -> Any:
+    """The operator // for whole numbers; for real ones, as in TensorFlow, the quotient as it is rounded counts."""
+    if not any_tensor(x1, x2):
+        return folded("floor_divide", x1, x2)
+    made = result_dtype(x1, x2)
+    if made is None or not is_real(made):
+        return elementwise(b, "//", x1, x2, dtype=made)
+    return elementwise(b, "torch.floor", elementwise(b, "/", x1, x2, dtype=made))
 
 
 def register_bits(name: str, target: str) -> None:
