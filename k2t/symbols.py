@@ -141,7 +141,7 @@ def symbol(value: Any, code: str, deps: Iterable[Any] = ()) -> Any:
 
 
 class Simpler(ast.NodeTransformer):
-    """Leaves out what changes nothing: `(1, 2)[0]`, `x // 1`, `-(-x)`."""
+    """Leaves out what changes nothing: `(1, 2)[0]`, `x // 1`, `-(-x)`, `x + n - x`."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """An item of a literal."""
@@ -150,10 +150,22 @@ class Simpler(ast.NodeTransformer):
         return node.value.elts[index] if isinstance(node.value, ast.Tuple) and isinstance(index, int) else node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """A division by 1, a product with 1."""
+        """A division by 1, a product with 1; the size of a slice, `x + n - x` or `(i + 1) * n - i * n`."""
         self.generic_visit(node)
-        one = isinstance(node.right, ast.Constant) and node.right.value == 1
-        return node.left if one and isinstance(node.op, ast.FloorDiv | ast.Mult) else node
+        left, right = node.left, node.right
+        if isinstance(node.op, ast.Mult) and is_one(left):
+            return right
+        if isinstance(node.op, ast.FloorDiv | ast.Mult) and is_one(right):
+            return left
+        if not isinstance(node.op, ast.Sub) or not isinstance(left, ast.BinOp):
+            return node
+        if isinstance(left.op, ast.Add) and ast.dump(left.left) == ast.dump(right):
+            return left.right
+        scaled = isinstance(right, ast.BinOp) and isinstance(left.op, ast.Mult) and isinstance(right.op, ast.Mult)
+        if scaled and ast.dump(left.right) == ast.dump(right.right):  # type: ignore[attr-defined]
+            count = self.visit_BinOp(ast.BinOp(left.left, ast.Sub(), right.left))  # type: ignore[attr-defined]
+            return self.visit_BinOp(ast.BinOp(count, ast.Mult(), left.right)) if is_one(count) else node
+        return node
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         """Two minus signs."""
@@ -161,6 +173,11 @@ class Simpler(ast.NodeTransformer):
         inner = node.operand
         twice = isinstance(inner, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(inner.op, ast.USub)
         return inner.operand if twice else node  # type: ignore[attr-defined]
+
+
+def is_one(node: ast.expr) -> bool:
+    """Whether it is 1."""
+    return isinstance(node, ast.Constant) and node.value == 1
 
 
 @lru_cache(maxsize=1 << 14)

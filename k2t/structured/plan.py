@@ -14,6 +14,7 @@ from k2t.lower.names import RESERVED, Namespace, identifier, snake_case
 from k2t.program import Block, Module, Op, Value, values
 from k2t.structured.frames import Event, Frame, NotStructured, arguments
 from k2t.structured.learned import Again
+from k2t.structured.sizes import OPAQUE
 from k2t.structured.templates import (
     Key,
     ModuleTemplate,
@@ -27,7 +28,7 @@ from k2t.structured.templates import (
     unified,
 )
 from k2t.structured.texts import assigned, plural, text_of, variables_of
-from k2t.symbols import Symbolic, code_of, number
+from k2t.symbols import Symbolic, code_of, number, symbol
 
 # Modules without state whose function is the shorter way to write them, where their options are constants.
 FUNCTIONS = {
@@ -147,9 +148,11 @@ class Plan:
         self.operands[node] = [syntax for syntax, _ in first.operands]
         found = {name: {event.sizes.get(name) for event in events} for name in first.sizes}
         self.sizes[node] = {name: codes.pop() if len(codes) == 1 else None for name, codes in found.items()}
-        if any([code_of(size) for size in event.made] != [code_of(size) for size in first.made] for event in events):
-            raise NotStructured("makes tensors of different sizes from call to call", node)
         self.made[node] = first.made
+        if any([code_of(size) for size in event.made] != [code_of(size) for size in first.made] for event in events):
+            if first.callee is None:
+                raise NotStructured("makes tensors of different sizes from call to call", node)
+            self.made[node] = [symbol(number(size), OPAQUE) for size in first.made]  # the class knows them
         places: dict[Value, tuple[int, tuple[Any, ...]]] = {}
         for index, (_, value) in enumerate(first.operands):
             for path, leaf in paths(value):

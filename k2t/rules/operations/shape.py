@@ -27,6 +27,7 @@ from k2t.rules.operations.base import (
     tensor,
 )
 from k2t.rules.operations.creation import known
+from k2t.symbols import is_symbolic, number
 
 _X = real(None, 4, 3)
 _IMAGE = real(None, 5, 4, 3)
@@ -231,11 +232,19 @@ def slice_length(size: int | None, cut: slice) -> int | None:
     """The length of a slice of an axis, None where it is unknown."""
     if any(is_tensor(bound) for bound in (cut.start, cut.stop, cut.step)):
         return None
+    if is_symbolic(cut.start, cut.stop) and size is not None and inside(cut, size):
+        return cut.stop - (0 if cut.start is None else cut.start)  # type: ignore[no-any-return]
     if size is not None:
         return len(range(*cut.indices(size)))
     if cut.stop is not None and cut.stop >= 0 and (cut.start or 0) >= 0 and cut.step in (None, 1):
         return int(cut.stop) - int(cut.start or 0)
     return 1 if cut.start == -1 and cut.stop is None else None
+
+
+def inside(cut: slice, size: int) -> bool:
+    """Whether a slice without steps begins and ends within the axis."""
+    start, stop = number(cut.start or 0), number(cut.stop)
+    return cut.step is None and stop is not None and 0 <= start <= stop <= size
 
 
 def flipped_item(b: Builder, x: Value, items: list[Any]) -> Value:
