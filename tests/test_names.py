@@ -98,3 +98,17 @@ def test_layers_drop_the_name_of_the_model_and_a_last_sigmoid_stays_out_of_block
     assert names[0] == "conv_block1"
     assert names[-1] == "mask"
     assert "def logits" in result.source
+
+
+def test_parts_of_a_concatenation_are_numbered_and_so_are_masks(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("""
+from keras import Input, Model, layers
+
+words, others = Input((6,)), Input((6,))
+first, second = (layers.Embedding(9, 4, mask_zero=True)(x) for x in (words, others))
+x = layers.Concatenate()([layers.LSTM(3)(x) for x in (first, second, first)])
+model = Model([words, others], x)
+""")
+    source = k2t.convert(f"{tmp_path / 'model.py'}:model", flat=True).source
+    assert "torch.cat([branch1, branch2, branch3], dim=1)" in source
+    assert "mask1 = " in source and "skip" not in source

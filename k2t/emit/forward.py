@@ -17,8 +17,10 @@ from k2t.program import Block, Branch, Code, Device, Module, Op, Parameter, Size
 FAR = 12
 SHORT = ("x", "y", "z")
 OWN_NAMES = {"bool": ("mask",), "string": ("words",)}
+SPOKEN = ("shortcut",)  # modules whose output is called like them
+BRANCHES = 3  # at least so many tensors that are concatenated are called branch1, branch2, ...
 WIDTH = 76
-LINE = 88  # of a sum, which is a statement of its own
+LINE = 82  # of a sum, which is a statement of its own
 DEPTH = 3
 REDUCTIONS = (".mean", ".amax", ".sum")
 SUMS = ("+", "-", "*")
@@ -77,7 +79,19 @@ class Forward:
         self.until = {name: self.last.get(value, -1) for value, name in self.names.items()}
         tensors = [name for value, name in zip(block.inputs, arguments, strict=True) if value.dtype != "string"]
         self.common = dict.fromkeys((*SHORT, *tensors))
-        self.namespace = Namespace({*globals_of(block), *SHORT, *arguments, *self.forced.values()})
+        self.branches = self.branch_names()
+        named = {*self.forced.values(), *self.branches.values(), *SPOKEN}
+        self.namespace = Namespace({*globals_of(block), *SHORT, *arguments, *named})
+
+    def branch_names(self) -> dict[Value, str]:
+        """The parts of a concatenation of several are numbered, those aside that something else reads, too."""
+        found: dict[Value, str] = {}
+        for op in self.ops:
+            if op.target == "torch.cat":
+                parts = [value for value in values(op.args) if self.uses[value] == 1 and value not in self.block.inputs]
+                names = [f"branch{number + 1}" for number in range(len(parts))]
+                found.update(zip(parts, names, strict=True) if len(parts) >= BRANCHES else ())
+        return found
 
     def output_names(self, results: Any) -> dict[Value, str]:
         """Several outputs are named: by their keys, or after layers that a person named."""
@@ -207,7 +221,10 @@ class Forward:
         far = self.last[value] - number > FAR and self.uses[value] > 1
         ends = [name for name in reads if name in self.common]
         usual = (*ends, *SHORT) if len(ends) == 1 else (*SHORT, *ends)
-        wishes = OWN_NAMES.get(value.dtype) or (() if far else usual)
+        target = self.ops[number].target
+        spoken = [target.name] if isinstance(target, Module) and target.name in SPOKEN else []
+        spoken += [self.branches[value]] if value in self.branches else []
+        wishes = (*spoken, *(OWN_NAMES.get(value.dtype) or (() if far else usual)))
         name = next((wish for wish in wishes if self.until.get(wish, -1) <= number), None)
         name = name or self.long_name(value)
         self.until[name] = self.last[value]
@@ -217,7 +234,7 @@ class Forward:
         """A variable for what is read much later: its layer, if a person named it."""
         layer = local(value.layer.partition("#")[0], self.block.owners)
         if is_automatic(layer):
-            return self.namespace.numbered("skip")
+            return self.namespace.numbered("mask" if value.dtype == "bool" else "skip")
         return self.namespace.claim(spelled(identifier(layer)))
 
     def value(self, value: Value) -> cst.BaseExpression:
