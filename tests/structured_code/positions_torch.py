@@ -8,8 +8,7 @@ from torch.nn import functional as F
 class MultiHeadAttention(nn.Module):
     """Attention of `heads` heads of their own sizes.
 
-    Keras 2 adds a `penalty` to the scores of hidden values. In Keras 3 these do not count, and a
-    query that may see nothing at all gets the mean of all values.
+    A query that may see nothing at all gets the mean of all values.
     """
 
     def __init__(
@@ -22,14 +21,12 @@ class MultiHeadAttention(nn.Module):
         bias: bool = True,
         gate: bool = False,
         dropout: float = 0.0,
-        penalty: float | None = None,
     ) -> None:
         """Sizes of query, key and value; of a head's key and value; of the output."""
         super().__init__()
         self.heads = heads
         self.kv_heads = kv_heads or heads
         self.dropout = dropout
-        self.penalty = penalty
         query, key, value = inputs
         self.query = nn.Linear(query, heads * sizes[0], bias=bias)
         self.key = nn.Linear(key, self.kv_heads * sizes[0], bias=bias)
@@ -64,9 +61,7 @@ class MultiHeadAttention(nn.Module):
         causal: bool = False,
     ) -> Tensor:
         q, k, v = self.project(query, key, value)
-        if mask is not None and self.penalty is not None:
-            mask = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask, self.penalty)
-        elif mask is not None:
+        if mask is not None:
             blind = ~mask.any(-1, keepdim=True)  # sees nothing: the same weight for all
             q, mask = q.masked_fill(blind, 0), mask | blind
         dropout = self.dropout if self.training else 0.0
