@@ -104,6 +104,8 @@ def test_a_folded_module_is_verified_in_float64_too(keras: Any, tmp_path: Path) 
     k2t.convert(tmp_path / "net.keras", fold_bn=True).write(tmp_path / "net.py")
     parity = k2t.verify(tmp_path / "net.py", str(tmp_path / "net.keras"))
     assert parity.ok, parity
-    assert "options: --fold-bn\n" in (tmp_path / "net.py").read_text()
+    source = (tmp_path / "net.py").read_text()
+    assert "options: --fold-bn\n" in source
+    assert "init_weights" not in source  # it cannot be trained
     network = load_net(tmp_path / "net.py").load()
     assert {str(tensor.dtype) for tensor in network.state_dict().values()} == {"torch.float32"}

@@ -111,4 +111,5 @@ model = Model([words, others], x)
 """)
     source = k2t.convert(f"{tmp_path / 'model.py'}:model", flat=True).source
     assert "torch.cat([branch1, branch2, branch3], dim=1)" in source
-    assert "mask1 = " in source and "skip" not in source
+    assert "mask1 = " in source
+    assert "skip" not in source

@@ -29,17 +29,13 @@ WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
 
 def load(weights: str | Path = WEIGHTS, device: str = "cpu") -> {name}:
-    """The model with its converted weights, in eval mode."""
+    """The model with its {what}."""
     model = {name}()
-    load_model(model, weights)
-    return model.to(device).eval()
+    load_model(model, weights{strict})
+    return model.to(device){mode}
 '''
-CONSTANTS = (
-    LOAD.replace("with its converted weights, in eval mode", "with its constants; what is trained starts anew")
-    .replace("weights)\n", "weights, strict=False)\n")
-    .replace(".eval()", "")
-)
-LOADS: dict[Stored, str] = {"all": LOAD, "constants": CONSTANTS, "nothing": ""}
+LOADED = {"what": "converted weights, in eval mode", "strict": "", "mode": ".eval()"}
+CONSTANTS = {"what": "constants; what is trained starts anew", "strict": ", strict=False", "mode": ""}
 
 
 @dataclass(frozen=True)
@@ -66,9 +62,14 @@ def write_body(blocks: Sequence[Block], dtype: str = "float32", *, file: Stored 
     helpers, helper_names = copied(helper_targets(blocks) | ({"variance_scaling_"} & set(re.findall(r"\w+", start))))
     module = cst.Module([item.node for item in written])
     classes = module.code
-    body = "\n\n\n".join(filter(None, [*helpers, classes, start, LOADS[file].format(name=main.name)]))
+    body = "\n\n\n".join(filter(None, [*helpers, classes, start, loading(main.name, file)]))
     places = {block.name: item.places for block, item in zip(blocks, written, strict=True)}
     return Emitted(format_code(f"{imports(body, helper_names)}\n\n{body}"), places)
+
+
+def loading(name: str, file: Stored) -> str:
+    """`load` for the class of this name."""
+    return "" if file == "nothing" else LOAD.format(name=name, **(LOADED if file == "all" else CONSTANTS))
 
 
 def summary(block: Block) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k2t.lower.batchnorm import fold_batchnorm
 from k2t.lower.fold import fold_hard_sigmoid, fold_padding, fold_reshape, plain_constants, plain_dropout
-from k2t.lower.initial import begin
+from k2t.lower.initial import begin, write_constants
 from k2t.lower.layout import decide
 from k2t.lower.names import collect, name_everything
 from k2t.lower.prune import prune
@@ -38,5 +38,7 @@ def lower(main: Block, *, layout: str = "torch", name: str | None = None, fold_b
         stack_recurrent(block)
         plain_dropout(block)
         plain_constants(block)
-        begin(block)
+        write_constants(block)
+        if not fold_bn:  # what is folded cannot be trained
+            begin(block)
     return name_everything(main, name)

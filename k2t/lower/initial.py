@@ -17,16 +17,20 @@ CUT = 0.87962566103423978
 
 
 def begin(block: Block) -> None:
-    """Say of each weight of a block how training begins, and of short constants what they are."""
+    """Say of each weight of a block how training begins."""
     for module in block.modules():
         for inner in module.tree():
             inner.weights = {key: replace(weight, start=statements(weight)) for key, weight in inner.weights.items()}
     for item in block.parameters():
-        weight = item.weight
-        if weight.variables:
-            item.weight = replace(weight, start=statements(weight))
-        else:
-            item.weight = replace(weight, text=expression(weight.transform()))
+        if item.weight.variables:
+            item.weight = replace(item.weight, start=statements(item.weight))
+
+
+def write_constants(block: Block) -> None:
+    """Say of each short constant of a block what it is."""
+    for item in block.parameters():
+        if not item.weight.variables:
+            item.weight = replace(item.weight, text=expression(item.weight.transform()))
 
 
 def statements(weight: Weight) -> Statements | None:

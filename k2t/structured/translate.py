@@ -15,12 +15,11 @@ from k2t.code.script import Script
 from k2t.emit.initial import init_weights
 from k2t.graph import Input
 from k2t.lower.fold import fold_padding, fold_reshape, plain_dropout
-from k2t.lower.initial import begin
+from k2t.lower.initial import begin, write_constants
 from k2t.lower.layout import decide
 from k2t.lower.names import class_names
 from k2t.lower.prune import prune
 from k2t.program import Block, Op, Permutation, Value, values
-from k2t.rules.tracing.names import Scope
 from k2t.structured.classes import named, write
 from k2t.structured.comments import Comments
 from k2t.structured.desugar import constants
@@ -102,7 +101,7 @@ def attempt(
     script = Script(path, arguments)
     fixed = {name: node for name, node in constants(script.main.tree).items() if name not in arguments}
     names = frozenset(fixed)
-    recorder = Recorder(Scope(script.main), script.era, names, learned)
+    recorder = Recorder(script, names, learned)
     for constant, node in fixed.items():  # as they are before any code changes them
         script.main[constant] = recorder.evaluate(node.value)
     outside = {name: script.main[name] for name in (*arguments, *sorted(learned.outside)) if held(script, name)}
@@ -241,6 +240,7 @@ def lowered(frame: Frame, first: frozenset[int], learned: Learned) -> None:
     fold_padding(block)
     fold_reshape(block)
     plain_dropout(block)
+    write_constants(block)
     begin(block)
 
 
