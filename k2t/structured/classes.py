@@ -53,6 +53,7 @@ def write(plan: Plan, comments: Comments, finish: Sequence[str] = ()) -> str:
     body = fused(live(forward.write()))
     made = Constructor(plan).write()
     made = live(tidy(live(attributes(plan, forward, made)), SHADOW))
+    plan.ask("\n".join(map(ast.unparse, made)))
     made = renamed(plan, made)
     made = plan_parameters(plan, made)
     head = ", ".join(["self", *(item.text for item in plan.parameters)])

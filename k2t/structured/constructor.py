@@ -248,7 +248,6 @@ class Constructor(Projection):
         if OPAQUE in code and isinstance(node, ast.Call):
             for key, module in self.plan.modules.items():
                 if self.plan.owner[key] is node and isinstance(module.call, ast.FunctionDef):
-                    self.plan.callees[module.call].needs_out_channels()
                     return f"self.{self.plan.names[key]}{'[-1]' * len(module.loops)}.out_channels"
         return self.resolved(code, node)
 

@@ -365,6 +365,8 @@ class Forward(Projection):
         """A variable that forward has, or an attribute."""
         if node.id in self.scope:
             return node
+        if (measured := self.measured(node.id)) is not None:
+            return measured
         self.kept[node.id] = None
         return parsed(f"self.{node.id}")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from k2t.program import Op, Value, values
+from k2t.program import Op, Size, Value, leaves, values
 from k2t.rules.tracing.names import Scope
 from k2t.structured.frames import Event, NotStructured
 from k2t.structured.learned import Learned
@@ -57,6 +57,7 @@ class Places(Numbers):
             yield
             return
         frame = self.frame
+        operands = [*operands, *self.measured(operands)]
         label = f"{self.place(node)}#{frame.counts[node]}"
         frame.counts[node] += 1
         self.event = Event(node, label, operands, frame.loops)
@@ -79,6 +80,17 @@ class Places(Numbers):
                 tensor.shape = shape
         self.closed(event, frame.ops[start:], tensors)
         frame.events.append(event)
+
+    def measured(self, operands: list[tuple[ast.expr, Any]]) -> Iterator[tuple[ast.expr, Any]]:
+        """The tensors whose sizes are among the operands, by the variables that hold them."""
+        found = [leaf for _, value in operands for leaf in leaves(value)]
+        there = {leaf for leaf in found if isinstance(leaf, Value)}
+        sizes = {leaf.value for leaf in found if isinstance(leaf, Size)}
+        held = self.frame.variables if self.frame is not None else None
+        for name, value in (held or {}).items():
+            if isinstance(value, Value) and value in sizes - there:
+                there.add(value)
+                yield ast.Name(name, ast.Load()), value
 
     def close(self, output: Any) -> Any:
         """Take note of the output of the current place."""

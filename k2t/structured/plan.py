@@ -319,14 +319,17 @@ class Plan:
                 return order.index(axis)
         raise NotStructured("the shape of what is no tensor", subject)
 
-    def needs_out_channels(self) -> None:
-        """The class must tell the channels of its output.
+    def ask(self, constructor: str) -> None:
+        """Have the classes tell the channels of their outputs that the constructor reads.
 
         Raises:
-            Again: it does not yet.
+            Again: one does not yet.
         """
-        if not self.out_channels:
-            raise Again(out_channels=self.node.name)
+        for key, module in self.modules.items():
+            callee = self.callees[module.call] if isinstance(module.call, ast.FunctionDef) else None
+            read = re.search(rf"self\.{self.names[key]}(\[-1\])*\.out_channels", constructor)
+            if read and callee is not None and not callee.out_channels:
+                raise Again(out_channels=callee.node.name)
 
     def within(self, node: ast.AST) -> Iterator[Key]:
         """The modules constructed inside a piece of syntax, in the order of evaluation."""

@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 from k2t.program import Value, values
-from k2t.structured.frames import NotStructured
+from k2t.structured.frames import NotStructured, arguments
 from k2t.structured.plan import Plan
 from k2t.structured.templates import Group, Text
 from k2t.symbols import Symbolic
@@ -115,6 +115,18 @@ class Projection:
             return None
         axis = ast.literal_eval(node.slice)
         return subject, axis % tensor.rank
+
+    def measured(self, name: str) -> ast.expr | None:
+        """`x.shape[1]` for a variable that holds this size of a tensor which stays what it is."""
+        stores = [item.id for item in ast.walk(self.plan.node) if is_stored(item)]  # type: ignore[attr-defined]
+        nodes = [node for node in ast.walk(self.plan.node) if isinstance(node, ast.Assign)]
+        value = next((node.value for node in nodes if ast.unparse(node.targets[0]) == name), None)
+        if stores.count(name) != 1 or value is None or not (shape := self.shape_of(value)):
+            return None
+        subject, axis = shape
+        given = {item.arg for item in arguments(self.plan.node)}
+        stays = isinstance(subject, ast.Name) and stores.count(subject.id) == (subject.id not in given)
+        return self.size(subject, axis, subject) if stays else None
 
     def constant(self, node: ast.expr) -> ast.expr | None:
         """An expression of what the function does not vary, as a literal."""

@@ -8,9 +8,10 @@ from typing import Any
 from k2t.code.custom import Followed
 from k2t.code.libraries import configured
 from k2t.code.objects import Partial
+from k2t.code.script import Script
+from k2t.code.standard import HANDLERS, NAMED
 from k2t.graph import Layer, map_structure
 from k2t.program import Block, Module, Op, Parameter, Value, leaves, values
-from k2t.read.eras import Era
 from k2t.rules.builder import Builder, apply_layer
 from k2t.rules.custom.objects import CustomClass
 from k2t.rules.parts import Parts
@@ -46,25 +47,29 @@ from k2t.symbols import Symbolic, number, substitute, symbol
 PASSING = {
     f"builtins.{name}"
     for name in ("dict", "enumerate", "isinstance", "len", "list", "print", "range", "reversed", "tuple", "zip")
-} | {"K.int_shape"}
+} | {"K.int_shape", "K.shape", "keras.ops.shape", "tf.shape"}
+# Functions of libraries that have nothing to do with tensors.
+CONFIGURING = ("K.image_d", "collections.", "copy.", "itertools.", "keras.config.", "keras.datasets.", "os.path.")
+SIZING = {name: NAMED[name] for name in ("_obtain_input_shape", "obtain_input_shape")}
 
 
 class Recorder(Places):
     """Follows a script, and notes the executions of its functions.
 
     Attributes:
+        script: what follows the same file to evaluate it.
         frames: of functions that work on tensors, callees before their callers.
     """
 
     def __init__(
         self,
-        names: Scope,
-        era: Era,
+        script: Script,
         constants: frozenset[str],
         learned: Learned,
     ) -> None:
-        super().__init__(names, constants, learned)
-        self.layers = Constructors(era)
+        super().__init__(Scope(script.main), constants, learned)
+        self.script = script
+        self.layers = Constructors(script.era)
         self.frames: list[Frame] = []
         self.makers = Makers(learned.specialized)
 
@@ -95,6 +100,11 @@ class Recorder(Places):
                 return self.close(super().apply(node, function, args, kwargs))
         return super().apply(node, function, args, kwargs)
 
+    def library_call(self, node: ast.AST, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A function of a library; of numbers and names, what it gives where the script is evaluated."""
+        known = HANDLERS.get(path) if path.startswith(CONFIGURING) else SIZING.get(path.rpartition(".")[2])
+        return known(self.script, node, args, kwargs) if known else super().library_call(node, path, args, kwargs)
+
     def keras_call(self, node: ast.AST, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A constructor of Keras, or NotImplemented."""
         library, _, name = path.rpartition(".")
@@ -104,7 +114,7 @@ class Recorder(Places):
             return self.new_input(node, args, kwargs)
         if name == "add_weight":
             return self.weight(node, new_weight(args, kwargs, self.layers.era))
-        if name == "Model":
+        if name in ("Model", "Functional"):
             names = ("inputs", "outputs")
             given = dict(zip(names, args, strict=False)) | {k.rstrip("s") + "s": v for k, v in kwargs.items()}
             model = ModelObject(node, given["inputs"], given["outputs"])

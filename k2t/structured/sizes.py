@@ -32,7 +32,7 @@ def size_name(frame: Frame, name: str) -> str:
     """The constructor's argument for the channels of a tensor."""
     arguments = frame.node.args
     tensors = [item.arg for item in (*arguments.posonlyargs, *arguments.args) if is_tensor(frame, item.arg)]
-    return "in_channels" if tensors[0] == name else f"{name}_channels"
+    return "in_channels" if tensors[:1] == [name] else f"{name}_channels"
 
 
 def inner_name(name: str, axis: int) -> str:

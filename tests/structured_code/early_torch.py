@@ -11,12 +11,11 @@ class SqueezeExcite(nn.Module):
         filters = in_channels
         self.linear1 = nn.Linear(in_channels, filters // ratio)
         self.linear2 = nn.Linear(filters // ratio, filters)
-        self.filters = filters
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.linear1(x.mean((2, 3))))
         y = torch.sigmoid(self.linear2(y))
-        return x * y.reshape(-1, self.filters, 1, 1)
+        return x * y.reshape(-1, x.shape[1], 1, 1)
 
 
 class Block(nn.Module):

@@ -17,7 +17,6 @@ class ChannelShuffle(nn.Module):
         height = 10
         width = 10
         channels = in_channels
-        self.out_channels = channels
         self.height = height
         self.width = width
         self.channels = channels

@@ -11,6 +11,7 @@ from k2t.rules.operations.base import Options, any_tensor, invoke
 from k2t.rules.operations.creation import known, like_of, sizes_of
 from k2t.rules.operations.dialects import dialect
 from k2t.rules.operations.tensorflow import op
+from k2t.symbols import number
 
 
 def random(b: Builder, name: str, shape: Any, dtype: str | None) -> Value:
@@ -20,7 +21,8 @@ def random(b: Builder, name: str, shape: Any, dtype: str | None) -> Value:
         raise UntranslatableError("random numbers of a size that no input has")
     like = like_of(sizes)
     same = len(sizes) == like.rank and all(
-        item == size or (isinstance(item, Size) and item.value is like and item.axis % like.rank == axis)
+        number(item) == number(size)
+        or (isinstance(item, Size) and item.value is like and item.axis % like.rank == axis)
         for axis, (item, size) in enumerate(zip(sizes, like.shape, strict=True))
     )
     if same:
