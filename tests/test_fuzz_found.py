@@ -169,6 +169,29 @@ def numbers_at_the_threshold(keras: Any) -> Any:
     return keras.Model(x, [keras.layers.ReLU(threshold=1.0, negative_slope=slope)(whole) for slope in (0.0, 0.1)])
 
 
+@found
+def whole_numbers_are_normalized(keras: Any) -> Any:
+    x = keras.Input((4,), dtype="int32")
+    return keras.Model(x, keras.layers.BatchNormalization()(x))
+
+
+@found
+def a_mask_that_an_attention_has_taken_and_a_nested_model_is_given(keras: Any) -> Any:
+    layers = keras.layers
+    x, y = keras.Input((5, 3)), keras.Input((5, 3))
+    inner = keras.Model([x, y], [layers.ELU()(x), layers.Dense(2)(y)])
+    z = keras.Input((5, 3))
+    masked = layers.Masking()(layers.ReLU()(z))
+    return keras.Model(z, layers.LSTM(2)(inner([layers.MultiHeadAttention(1, 2)(masked, masked), masked])[1]))
+
+
+@found
+def a_nested_model_behind_all_others_that_does_nothing(keras: Any) -> Any:
+    x, y = keras.Input((3,)), keras.Input((4,))
+    nothing = keras.Model(x, keras.ops.transpose(x, (0, 1)))
+    return keras.Model(y, nothing(keras.layers.Dense(3)(y)))
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_found_models_have_parity(name: str, suffix: str, keras: Any, float64: None, tmp_path: Path) -> None:

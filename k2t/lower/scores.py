@@ -30,8 +30,10 @@ def lift(block: Block, calls: Mapping[Block | str, int]) -> None:
     if call is None or not isinstance(inner, Block) or calls[inner] != 1 or call.outputs is not block.outputs:
         return
     lift(inner, calls)
+    if len(inner.ops) < 2:
+        return
     *ops, last = inner.ops
-    if not ops or last.target not in PROBABILITIES or inner.outputs is not last.outputs:
+    if last.target not in PROBABILITIES or inner.outputs is not last.outputs:
         return
     source: Value = last.args[0]
     for op in ops:

@@ -224,14 +224,14 @@ def given_masks(inputs: tuple[Any, ...], mask: Any) -> Iterator[None]:
     tensors = [leaf for leaf in leaves(inputs) if isinstance(leaf, Value)]
     masks = list(leaves(mask)) if mask is not None else []
     changed = list(zip(tensors, masks, strict=False))
-    before = [tensor.mask for tensor, _ in changed]
+    before = [(tensor.mask, tensor.mask_taken) for tensor, _ in changed]
     for tensor, own in changed:
-        tensor.mask = own
+        tensor.mask, tensor.mask_taken = own, False
     try:
         yield
     finally:
-        for (tensor, _), own in zip(changed, before, strict=True):
-            tensor.mask = own
+        for (tensor, _), (own, taken) in zip(changed, before, strict=True):
+            tensor.mask, tensor.mask_taken = own, taken
 
 
 def apply_rule(b: Builder, rule: Rule, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:

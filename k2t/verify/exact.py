@@ -21,6 +21,8 @@ from k2t.resampling import matrix
 # Where Keras 3 has its functions for TensorFlow.
 KERAS_FUNCTIONS = "keras.src.backend.tensorflow.numpy"
 KERAS_LAYERS = "keras.src.backend.tensorflow.nn"
+# Where the layers of Keras 3 ask for the dtype in which they compute.
+KERAS_BACKEND = "keras.src.backend"
 # Where tf-keras names functions of TensorFlow as activations.
 LEGACY_ACTIVATIONS = "tf_keras.src.activations"
 # Where tf-keras turns images into float32, because resized ones were float32 anyway.
@@ -51,6 +53,8 @@ def float64_kernels() -> Iterator[None]:
     changes = [(module, name, own[name]) for module in modules for name in own if hasattr(module, name)]
     if functions := sys.modules.get(KERAS_FUNCTIONS):
         network = sys.modules[KERAS_LAYERS]
+        backend = sys.modules[KERAS_BACKEND]
+        changes.append((backend, "result_type", partial(result_type, backend.result_type)))
         changes.append((functions, "add", partial(add, functions.add)))
         changes.append((network, "dot_product_attention", partial(attention, network.dot_product_attention)))
     if spectrograms := sys.modules.get(SPECTROGRAMS):
@@ -147,6 +151,12 @@ def cast(own: Any, x: Any, dtype: Any, **options: Any) -> Any:
 def convert_to_tensor(own: Any, value: Any, dtype: Any = None, **options: Any) -> Any:
     """`tf.convert_to_tensor`; Python's numbers become float64."""
     return own(value if dtype else unrounded(value), dtype, **options)
+
+
+def result_type(own: Any, *dtypes: Any) -> Any:
+    """`keras.backend.result_type`; whole numbers are normalized in float64, and not in float32."""
+    made = own(*dtypes)
+    return "float64" if made == "float32" and any("int" in str(dtype) for dtype in dtypes) else made
 
 
 def add(own: Any, x1: Any, x2: Any) -> Any:
