@@ -165,7 +165,7 @@ def plan_parameters(plan: Plan, body: list[ast.stmt]) -> list[ast.stmt]:
             else:
                 text = None if default is None else ast.unparse(default)
                 found.append(Parameter(item.arg, annotation(value), text))
-    plan.parameters = found
+    plan.parameters = sorted(found, key=lambda item: " = " in item.text)  # those without a default first
     unknown = read & {arg.arg for arg in arguments(plan.node)} - {item.name for item in found}
     if unknown - {item.arg for item in arguments(plan.node)}:
         raise NotStructured(f"reads {', '.join(sorted(unknown))}")

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from k2t.program import Value
-from k2t.structured.frames import NotStructured
+from k2t.structured.frames import NotStructured, SizeNeeded
 from k2t.structured.plan import PLACE
 from k2t.structured.projection import Projection, argument_code, parsed, statement
 from k2t.structured.sizes import OPAQUE
@@ -178,13 +178,13 @@ class Constructor(Projection):
             if direct is not None:
                 return f"({direct})"
             if match[2]:
-                raise NotStructured("depends on the size of an image that varies", node)
+                raise SizeNeeded(node)
             operand, path = leaves[int(match[1])]
             return f"({self.channels(operands[operand], path)})"
 
         written = PLACE.sub(size, code)
         if OPAQUE in written:
-            raise NotStructured("depends on the size of an image that varies", node)
+            raise SizeNeeded(node)
         return normal(written)[0]
 
     def channels(self, node: ast.expr, path: tuple[Any, ...] = ()) -> str:

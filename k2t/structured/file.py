@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k2t.emit.copied import copied, index
-from k2t.emit.file import LOAD, format_code, imports
+from k2t.emit.file import format_code, imports, loading
+from k2t.emit.trim import trimmed
 
 
 def file_text(parts: Sequence[str], name: str, arguments: Mapping[str, Any] | None = None) -> str:
@@ -19,9 +20,8 @@ def file_text(parts: Sequence[str], name: str, arguments: Mapping[str, Any] | No
         arguments: with which `load` constructs it; without, there is no `load`.
     """
     given = ", ".join(f"{key}={value!r}" for key, value in (arguments or {}).items())
-    load = "" if arguments is None else LOAD.format(name=name).replace(f"{name}()", f"{name}({given})")
+    load = "" if arguments is None else loading(name, "all").replace(f"{name}()", f"{name}({given})")
     text = "\n\n\n".join(filter(None, [*parts, load]))
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    helpers, helper_names = copied(used & index().keys())
-    body = "\n\n\n".join([*helpers, text])
-    return format_code(f"{imports(body, helper_names)}\n\n{body}")
+    body = "\n\n\n".join([*trimmed(copied(used & index().keys()), text), text])
+    return format_code(f"{imports(body)}\n\n{body}")

@@ -28,6 +28,13 @@ class NotStructured(K2TError):  # noqa: N818 - no error of the user's: the way t
         self.node = node
 
 
+class SizeNeeded(NotStructured):
+    """What is constructed depends on the size of an image that varies."""
+
+    def __init__(self, node: ast.AST) -> None:
+        super().__init__("depends on the size of an image that varies", node)
+
+
 @dataclass(eq=False)
 class LayerObject:
     """A layer that the code has constructed.

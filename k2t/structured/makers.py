@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from k2t.structured.desugar import with_loops
 from k2t.structured.frames import LayerObject, NotStructured, arguments
 from k2t.structured.objects import WEIGHT, merged
 from k2t.structured.sequential import INPUT, MODEL, as_layer, called, functional
+from k2t.structured.stars import is_starred, spread
 
 KERAS = {
     MODEL: Library("keras.models.Model"),
@@ -47,12 +49,26 @@ class Makers:
         self.variants: dict[Any, ast.FunctionDef] = {}
         self.known: dict[ast.AST, Made | None] = {}
         self.loops: dict[ast.FunctionDef, ast.FunctionDef] = {}
+        self.spread: dict[Any, ast.FunctionDef] = {}
 
     def looped(self, node: ast.FunctionDef) -> ast.FunctionDef:
         """The function with loops in place of the comprehensions that make layers or call them."""
         if node not in self.loops:
             self.loops[node] = with_loops(node)
         return self.loops[node]
+
+    def unstarred(self, function: Closure, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Closure:
+        """The function; one with star arguments as one of those that this call gives."""
+        if not is_starred(function):
+            return function
+        spec = function.node.args
+        known = {item.arg for item in arguments(function.node)}
+        count = max(0, len(args) - len(spec.posonlyargs) - len(spec.args)) if spec.vararg else 0
+        keys = tuple(key for key in kwargs if key not in known) if spec.kwarg else ()
+        key = (function.node, count, keys)
+        if key not in self.spread:
+            self.spread[key] = spread(function, count, keys)
+        return replace(function, node=self.spread[key])
 
     def variant(self, node: ast.FunctionDef, bound: dict[str, Any]) -> ast.FunctionDef:
         """The function, or where it differs too much from call to call, the one for this kind of call."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,9 +38,10 @@ class Places(Numbers):
         """The syntax of each argument with its value."""
         if not isinstance(node, ast.Call):
             raise NotStructured("a call that the code does not spell")
-        if any(isinstance(arg, ast.Starred) for arg in node.args):
+        plain = [*itertools.takewhile(lambda item: not isinstance(item, ast.Starred), node.args)]
+        if any(values(args[len(plain) :])):
             raise NotStructured("star arguments of a call with tensors")
-        found = list(zip(node.args, args, strict=False))
+        found = list(zip(plain, args, strict=False))
         if isinstance(node.func, ast.Attribute) and isinstance(subject := self.seen(node.func.value), Value):
             found.insert(0, (node.func.value, subject))
         return found + [(k.value, kwargs[k.arg]) for k in node.keywords if k.arg in kwargs]
@@ -109,7 +111,21 @@ class Places(Numbers):
                     value.shape = (*value.shape[:-1], symbol(number(value.shape[-1]), OPAQUE))
         inner = [value for op in ops for value in values(op.outputs)]
         for value in dict.fromkeys([*inner, *(value for value in made if value not in tensors)]):
-            value.shape = tuple(substitute(size, known) for size in value.shape)
+            value.shape = self.settled(tuple(substitute(size, known) for size in value.shape))
+
+    def settled(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A shape with numbers for sizes of an image that are the same at all times."""
+        inner = range(1, len(shape) - 1)
+        fixed = [axis for axis in inner if isinstance(shape[axis], Symbolic) and self.settles(shape[axis].deps)]
+        return tuple(number(size) if axis in fixed else size for axis, size in enumerate(shape))
+
+    def settles(self, deps: Iterable[tuple[str, int]]) -> bool:
+        """Whether these variables hold plain numbers of the code, each the same one at all times."""
+        names = {name for name, _ in deps}
+        if self.frame is None or not names or names & self.frame.arguments.keys():
+            return False
+        held = [self.frame.assigned[name] for name in names]
+        return all(len(found) == 1 and not isinstance(found[0], Symbolic) for found in held)
 
     def valid(self, size: Any) -> str | None:
         """The expression of a size, if its variables are still what they were."""

@@ -58,6 +58,7 @@ class Recorder(Places):
 
     Attributes:
         script: what follows the same file to evaluate it.
+        main: the name of the function that builds the model.
         frames: of functions that work on tensors, callees before their callers.
     """
 
@@ -69,6 +70,7 @@ class Recorder(Places):
     ) -> None:
         super().__init__(Scope(script.main), constants, learned)
         self.script = script
+        self.main = ""
         self.layers = Constructors(script.era)
         self.frames: list[Frame] = []
         self.makers = Makers(learned.specialized)
@@ -82,6 +84,8 @@ class Recorder(Places):
             return self.apply(node, function.function, [*function.args, *args], {**function.kwargs, **kwargs})
         if isinstance(function, Caller):
             return self.call(node, function, args, kwargs)
+        if isinstance(function, Closure) and isinstance(function.node, ast.FunctionDef):
+            function = self.makers.unstarred(function, args, kwargs)
         if (made := self.makers.of(function)) and not any(values((args, kwargs))):
             return self.constructed(node, made, args, kwargs)
         if isinstance(function, Library) and function.path.startswith("keras."):
@@ -102,6 +106,8 @@ class Recorder(Places):
 
     def library_call(self, node: ast.AST, path: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A function of a library; of numbers and names, what it gives where the script is evaluated."""
+        if path == "K.int_shape" and isinstance(args[0], Value):
+            return args[0].shape
         known = HANDLERS.get(path) if path.startswith(CONFIGURING) else SIZING.get(path.rpartition(".")[2])
         return known(self.script, node, args, kwargs) if known else super().library_call(node, path, args, kwargs)
 
@@ -302,7 +308,7 @@ class Recorder(Places):
         if any(values(value)):
             frame.tensors[name] = map_structure(lambda leaf: unsized(leaf, name), value)
             return frame.tensors[name]
-        if frame.parent is None and name in self.learned.fixed:
+        if frame.parent is None and frame.function.node.name == self.main and name in self.learned.fixed:
             frame.fixed.add(name)
         return number(value)
 

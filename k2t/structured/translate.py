@@ -26,12 +26,13 @@ from k2t.structured.desugar import constants
 from k2t.structured.entries import builder, delegated, held, is_variable, taken
 from k2t.structured.explore import FAILURES, explore, further
 from k2t.structured.file import file_text
-from k2t.structured.frames import Frame, NotStructured
+from k2t.structured.frames import Frame, NotStructured, SizeNeeded
 from k2t.structured.gate import same
 from k2t.structured.learned import Again, Learned
 from k2t.structured.pairs import Node, ends
 from k2t.structured.plan import Plan
 from k2t.structured.recorder import Recorder
+from k2t.symbols import deps_of
 
 # How much is followed before another attempt is not worth its time, in calls of layers.
 MAX_EVENTS = 3000
@@ -108,8 +109,11 @@ def attempt(
     if is_variable(script, entry):
         recorder.from_outside = functools.partial(held, script)
     function = builder(script, entry, list(fixed.values()), outside)
+    function = recorder.makers.unstarred(function, (), arguments)
     given = taken(function, arguments, outside, inputs)
+    recorder.main = function.node.name  # type: ignore[union-attr]
     main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
+    recorder.main = main.function.node.name
     made = ends(main.block) if main.block is not None else ()
     explore(recorder)
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
@@ -127,6 +131,10 @@ def attempt(
     except Again as again:
         again.events = 10 + sum(len(frame.events) for frame in recorder.frames)
         raise
+    except SizeNeeded:
+        if free := image_sizes(main) - learned.fixed:
+            raise Again(fixed=min(free)) from None
+        raise
     used = {name: script.main[name] for name in fixed if re.search(rf"\b{name}\b", "\n".join(written))}
     checked(recorder, main, plan, written, first, used)
     kept = [ast.unparse(fixed[name]) for name in needed(fixed, used)]
@@ -135,6 +143,11 @@ def attempt(
     if main.block is None:
         raise NotStructured("the function has no result")
     return Structured(texts, start, main.block, plan.class_name, constructed, made)
+
+
+def image_sizes(main: Frame) -> set[str]:
+    """The arguments of the main function of which the sizes of its inputs are made."""
+    return {name for value in main.inputs.values() for name, _ in deps_of(*value.shape)} & main.arguments.keys()
 
 
 def main_name(main: Frame, entry: str, path: Path) -> str:
