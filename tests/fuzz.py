@@ -97,14 +97,14 @@ def check(seed: int, folder: Path) -> str:
                 verdict = compared(used, model, path, result)
     except (RuntimeError, k2t.K2TError):
         refuse_indices(used, floatx, model)
+        loadable(used, floatx, path)
         raise
     if verdict.startswith("differs"):
         refuse_indices(used, floatx, model)
     if verdict == "ok" and route == "gradients" and not any(map(changes_in_training, model._flatten_layers())):
         verdict = trained(folder / "net.py", path)
     if verdict.startswith("untrained"):
-        with used.floatx(floatx), keras_only():
-            used.keras.models.load_model(path, compile=False)
+        loadable(used, floatx, path)
     kinds = ", ".join(type(layer).__name__ for layer in model.layers)
     return verdict if verdict == "ok" else f"{verdict} [{used.label}, {route}{path.suffix}: {kinds}]"
 
@@ -114,6 +114,12 @@ def computable(used: Library, floatx: str, model: Any) -> None:
     with used.floatx(floatx), keras_only():
         if not any(array.size for array in parity.reference(model, arrays(model, 17))):
             raise ValueError("all outputs are empty")
+
+
+def loadable(used: Library, floatx: str, path: Path) -> None:
+    """Raise where Keras cannot open its own file."""
+    with used.floatx(floatx), keras_only():
+        used.keras.models.load_model(path, compile=False)
 
 
 def compared(used: Library, model: Any, path: Path, result: Any) -> str:

@@ -186,6 +186,13 @@ def a_mask_that_an_attention_has_taken_and_a_nested_model_is_given(keras: Any) -
 
 
 @found
+def two_attentions_of_one_masked_tensor(keras: Any) -> Any:
+    x = keras.Input((5, 3))
+    y = keras.layers.Masking()(keras.layers.ReLU()(x))
+    return keras.Model(x, [keras.layers.MultiHeadAttention(1, 2)(y, y) for _ in range(2)])
+
+
+@found
 def a_nested_model_behind_all_others_that_does_nothing(keras: Any) -> Any:
     x, y = keras.Input((3,)), keras.Input((4,))
     nothing = keras.Model(x, keras.ops.transpose(x, (0, 1)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from k2t.errors import ReadError
 from k2t.graph import Call, Graph, Input, Layer, Ref, refs
-from k2t.read.nodes import arguments, boundary, histories, in_order
+from k2t.read.nodes import arguments, as_run, boundary, histories, in_order
 from k2t.read.values import expect
 
 # From this release on, a list of one output is a list, and not the output.
@@ -57,10 +57,18 @@ def connect(
         outputs = outputs[0]
     given_to = given_inputs(name, config, inputs)
     ordered = in_order(calls, outputs)
+    if version >= (3,) and any(takes_masks(layer) for layer in layers.values()):
+        ordered = as_run(ordered, outputs)
     sources = {ref.call for ref in refs([outputs, *((call.args, call.kwargs) for call in ordered)])}
     if loose := sources & inputs.keys() - {item.name for item in given_to}:
         raise ReadError(f"{name}: the input {min(loose)!r} is used but is not among the model's inputs")
     return Graph(name, given_to, ordered, outputs)
+
+
+def takes_masks(layer: Layer) -> bool:
+    """Whether it removes the masks of its inputs, so that the order of the calls matters."""
+    inside = layer.graph.layers() if layer.graph is not None else ()
+    return layer.kind == "MultiHeadAttention" or any(takes_masks(inner) for inner in inside)
 
 
 def refuse_unused_calls(name: str, calls: dict[str, Call], outputs: set[tuple[str, int]]) -> None:

@@ -129,6 +129,43 @@ def in_order(calls: dict[str, Call], outputs: Any) -> tuple[Call, ...]:
     return tuple(ordered)
 
 
+def as_run(calls: tuple[Call, ...], outputs: Any) -> tuple[Call, ...]:
+    """The calls in the order in which Keras 3 computes them: the farthest from the outputs first.
+
+    How far one is, it counts from the outputs back; a layer is as far as the farthest of its calls. Those that are
+    equally far come as they are reached (keras.src.ops.function.map_graph).
+    """
+    named = {call.name: call for call in calls}
+    sources = {name: [ref.call for ref in refs(_sorted(call)) if ref.call in named] for name, call in named.items()}
+    depths: dict[str, int] = {}
+    layers: dict[int, int] = {}
+    for name in reversed(_traversed([ref.call for ref in refs(outputs) if ref.call in named], sources)):
+        layer = id(named[name].layer)
+        depths[name] = layers[layer] = max(depths.get(name, 0), layers.get(layer, 0))
+        for source in sources[name]:
+            depths[source] = max(depths.get(source, 0), depths[name] + 1)
+    return tuple(named[name] for name in sorted(depths, key=depths.__getitem__, reverse=True))
+
+
+def _sorted(call: Call) -> list[Any]:
+    """The arguments as Keras 3 lists them: those with names by name."""
+    return [*call.args, *(call.kwargs[key] for key in sorted(call.kwargs))]
+
+
+def _traversed(roots: list[str], sources: dict[str, list[str]]) -> list[str]:
+    """Each name behind its sources, as a search in depth leaves them."""
+    done: dict[str, None] = {}
+    for root in roots:
+        stack = [root]
+        while stack:
+            missing = next((source for source in sources[stack[-1]] if source not in done), None)
+            if missing is None:
+                done[stack.pop()] = None
+            else:
+                stack.append(missing)
+    return list(done)
+
+
 def _sources(call: Call, calls: dict[str, Call]) -> set[str]:
     return {ref.call for ref in refs((call.args, call.kwargs)) if ref.call in calls}
 
