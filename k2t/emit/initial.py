@@ -29,7 +29,7 @@ NATIVE = {
     "nn.MultiheadAttention": {"in_proj_bias": ZEROS},
 }
 # The type of the layers inside a module, where it is not its first argument.
-INSIDE = {"nn.MultiheadAttention": "nn.Linear", "MultiHeadAttention": "nn.Linear"}
+INSIDE = dict.fromkeys(("nn.MultiheadAttention", "MultiHeadAttention", "SelfAttention"), "nn.Linear")
 ABSTRACT = ("nn.Module", "nn.RNNBase")
 RECURRENT = re.compile(r"((?:weight|bias)_[ih]h)_l\d+(_reverse)?")
 

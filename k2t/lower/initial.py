@@ -45,7 +45,23 @@ def statements(weight: Weight) -> Statements | None:
     starts = {(variable.initializer, variable.fans) for variable in weight.variables}
     if len(starts) != 1 or first.initializer is None:
         return None
-    return draw(first.initializer, first, weight)
+    whole, count = draw(first.initializer, first, weight), len(weight.variables)
+    if count == 1 or not are_behind_each_other(weight):
+        return whole
+    part = replace(weight, variables=(first,), transform=lambda x: np.split(weight.transform(*[x] * count), count)[0])
+    found = draw(first.initializer, first, part)
+    if found is None or found == whole:
+        return whole
+    return tuple(f"for part in {{}}.chunk({count}): {line.format('part')}" for line in found)
+
+
+def are_behind_each_other(weight: Weight) -> bool:
+    """Whether each variable is one of so many equal parts of the tensor along its first axis."""
+    numbered = [np.broadcast_to(np.float32(i), variable.shape) for i, variable in enumerate(weight.variables)]
+    made = weight.transform(*numbered)
+    if not made.ndim or made.shape[0] % len(numbered):
+        return False
+    return all((part == i).all() for i, part in enumerate(np.split(made, len(numbered))))
 
 
 def constant(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Statements | None:

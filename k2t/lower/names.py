@@ -60,6 +60,7 @@ SHORT = {
     "nn.Embedding": "embedding",
     "nn.MultiheadAttention": "attention",
     "MultiHeadAttention": "attention",
+    "SelfAttention": "attention",
     "StochasticDepth": "drop_path",
     "ConvNormAct": "conv",
     "nn.PReLU": "prelu",

@@ -21,6 +21,7 @@ POSITIONS = {
     "nn.LSTM": ("input_size", "hidden_size"),
     "nn.GRU": ("input_size", "hidden_size"),
     "nn.MultiheadAttention": ("embed_dim", "num_heads"),
+    "SelfAttention": ("in_features", "heads", "head_size"),
 }
 CHANNELS = {
     "in_channels",

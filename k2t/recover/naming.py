@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from k2t.lower.names import identifier, is_automatic, kind_name, spelled
 from k2t.program import Block, Module, Op, Parameter
 
+ATTENTION = ("nn.MultiheadAttention", "MultiHeadAttention", "SelfAttention")
 INDEX = re.compile(r"\d+[a-z]?(?=_|/|-|$)|\d+$")
 
 
@@ -95,7 +96,7 @@ def known_shape(block: Block) -> str:
     convolutions = [inner for module in block.modules() if module.call == "nn.Conv2d" for inner in (module,)]
     depthwise = sum("groups" in module.kwargs for module in convolutions)
     pools = sum(str(call).startswith(("nn.AvgPool", "nn.MaxPool")) for call in calls)
-    if any(call.startswith(("nn.MultiheadAttention", "MultiHeadAttention")) for call in calls):
+    if any(call.startswith(ATTENTION) for call in calls):
         return "TransformerBlock"
     if depthwise == 1 and calls["nn.LayerNorm"] and calls["nn.Linear"] == 2 and targets["+"]:
         return "ConvNeXtBlock"

@@ -113,6 +113,22 @@ def torch_module(b: Builder, made: Projections, heads: Heads, features: tuple[in
     return b.module("nn.MultiheadAttention", features[0], heads.query, weights=weights, batch_first=True, **options)
 
 
+def self_attention(b: Builder, made: Projections, heads: Heads, features: int) -> Module:
+    """The local class for queries, keys and values that are made of one tensor."""
+    first = [made[name] for name in ("query", "key", "value")]
+    biases = [bias for _, bias in first if bias]
+    kernel, bias = made["output"]
+    weights = {
+        "qkv.weight": b.weight(*(kernel for kernel, _ in first), transform=stacked),
+        "qkv.bias": b.weight(*biases, transform=joined) if biases else None,
+        "proj.weight": b.weight(kernel, transform=out_of_heads),
+        "proj.bias": b.weight(bias, transform=flat) if bias else None,
+    }
+    options: dict[str, Any] = {} if heads.bias else {"bias": False}
+    options |= {"dropout": heads.dropout} if heads.dropout else {}
+    return b.module("SelfAttention", features, heads.query, heads.key_size, weights=weights, **options)
+
+
 def local_module(b: Builder, made: Projections, heads: Heads, features: tuple[int, int, int], scores: bool) -> Module:
     """The local class, which has all options of Keras."""
     call = "MultiHeadAttentionWithScores" if scores else "MultiHeadAttention"
@@ -134,17 +150,21 @@ def attend(b: Builder, inputs: tuple[Value, Value, Value], heads: Heads, seen: S
     features = size(query, -1), size(key, -1), size(value, -1)
     made = projections(b, inputs, heads)
     shape = (*query.shape[:-1], prod(heads.outputs))
-    all_same = (features[0],) == heads.outputs == (heads.query * heads.key_size,)
     simple = heads.key_size == heads.value_size and heads.query == heads.key_value and not heads.gate
     mask = None if seen.only_causal and not scores else mask_of(b, seen, query, value)
-    if all_same and simple and query.rank == 3 and mask is None and not seen.causal and not scores:
-        y = b.value(shape, query.dtype)
-        b.calls(torch_module(b, made, heads, features), *inputs, outputs=(y, None), need_weights=False)
-        return y
+    if simple and heads.outputs == features[:1] and query.rank == 3 and mask is None and not scores:
+        if query is key is value and not b.parts.shared:
+            options: dict[str, Any] = {"causal": True} if seen.causal else {}
+            module = self_attention(b, made, heads, features[0])
+            return b.call(module, query, shape=shape, layout="keras", **options)
+        if heads.query * heads.key_size == features[0] and not seen.causal:
+            y = b.value(shape, query.dtype)
+            b.calls(torch_module(b, made, heads, features), *inputs, outputs=(y, None), need_weights=False)
+            return y
     # the backward pass of a fused attention loses the weights where a penalty is added to all scores of a query
     explicit = scores or (mask is not None and (heads.penalty is not None or heads.dropout > 0))
     module = local_module(b, made, heads, features, explicit)
-    options: dict[str, Any] = {"mask": mask} if mask else {"causal": True} if seen.causal else {}
+    options = {"mask": mask} if mask else {"causal": True} if seen.causal else {}
     if not explicit:
         return b.call(module, *inputs, shape=shape, dtype=query.dtype, layout="keras", **options)
     options |= {"penalty": heads.penalty} if mask and heads.penalty else {}
@@ -260,7 +280,7 @@ def multi_head_attention(
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
 ) -> Any:
-    """nn.MultiheadAttention; a local module for masks, other sizes, gates and scores."""
+    """A local module for a sequence and itself; nn.MultiheadAttention; another one for masks, gates and scores."""
     tensors = by_name(inputs, query, value, key)
     query = tensors[0]
     outputs = [size(query, -1)] if output_shape is None else output_shape

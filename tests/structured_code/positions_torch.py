@@ -5,67 +5,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class MultiHeadAttention(nn.Module):
-    """Attention of `heads` heads of their own sizes.
+class SelfAttention(nn.Module):
+    """Attention of the steps of (N, T, channels) to each other."""
 
-    A query that may see nothing at all gets the mean of all values.
-    """
-
-    def __init__(
-        self,
-        inputs: tuple[int, int, int],
-        heads: int,
-        sizes: tuple[int, int],
-        outputs: int,
-        kv_heads: int | None = None,
-        bias: bool = True,
-        gate: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
-        """Sizes of query, key and value; of a head's key and value; of the output."""
+    def __init__(self, channels: int, heads: int, head_size: int) -> None:
         super().__init__()
         self.heads = heads
-        self.kv_heads = kv_heads or heads
-        self.dropout = dropout
-        query, key, value = inputs
-        self.query = nn.Linear(query, heads * sizes[0], bias=bias)
-        self.key = nn.Linear(key, self.kv_heads * sizes[0], bias=bias)
-        self.value = nn.Linear(value, self.kv_heads * sizes[1], bias=bias)
-        self.gate = nn.Linear(query, heads * sizes[1], bias=bias) if gate else None
-        self.output = nn.Linear(heads * sizes[1], outputs, bias=bias)
+        self.qkv = nn.Linear(channels, 3 * heads * head_size)
+        self.proj = nn.Linear(heads * head_size, channels)
 
-    def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, T, features) -> (N, heads, T, size of a head), for each of the three."""
-        q = self.query(query).unflatten(-1, (self.heads, -1)).transpose(-3, -2)
-        k = self.key(key).unflatten(-1, (self.kv_heads, -1)).transpose(-3, -2)
-        v = self.value(value).unflatten(-1, (self.kv_heads, -1)).transpose(-3, -2)
-        groups = self.heads // self.kv_heads
-        if groups > 1:
-            k, v = k.repeat_interleave(groups, -3), v.repeat_interleave(groups, -3)
-        return q, k, v
-
-    def merge(self, x: Tensor, query: Tensor) -> Tensor:
-        """(N, heads, T, size of a head) -> (N, T, outputs)."""
-        x = x.transpose(-3, -2).flatten(-2)
-        if self.gate is not None:
-            x = x * torch.sigmoid(self.gate(query))
-        result: Tensor = self.output(x)
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        x = F.scaled_dot_product_attention(q, k, v)
+        result: Tensor = self.proj(x.transpose(1, 2).flatten(2))
         return result
-
-    def forward(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Tensor | None = None,
-        causal: bool = False,
-    ) -> Tensor:
-        q, k, v = self.project(query, key, value)
-        if mask is not None:
-            blind = ~mask.any(-1, keepdim=True)  # sees nothing: the same weight for all
-            q, mask = q.masked_fill(blind, 0), mask | blind
-        dropout = self.dropout if self.training else 0.0
-        return self.merge(F.scaled_dot_product_attention(q, k, v, mask, dropout, causal), query)
 
 
 class TokenAndPositionEmbedding(nn.Module):
@@ -81,12 +34,7 @@ class TokenAndPositionEmbedding(nn.Module):
 class EncoderBlock(nn.Module):
     def __init__(self, in_channels: int, num_heads: int, ff_dim: int, rate: float = 0.1) -> None:
         super().__init__()
-        self.multi_head_attention = MultiHeadAttention(
-            (in_channels, in_channels, in_channels),
-            num_heads,
-            (in_channels // num_heads, in_channels // num_heads),
-            in_channels,
-        )
+        self.self_attention = SelfAttention(in_channels, num_heads, in_channels // num_heads)
         self.dropout1 = nn.Dropout(rate)
         self.layer_norm1 = nn.LayerNorm(in_channels, eps=1e-06)
         self.linear1 = nn.Linear(in_channels, ff_dim)
@@ -95,7 +43,7 @@ class EncoderBlock(nn.Module):
         self.layer_norm2 = nn.LayerNorm(in_channels, eps=1e-06)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.multi_head_attention(x, x, x)
+        y = self.self_attention(x)
         x = self.layer_norm1(x + self.dropout1(y))
         y = F.relu(self.linear1(x))
         y = self.linear2(y)
@@ -129,3 +77,6 @@ def init_weights(module: nn.Module) -> None:
     elif isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)
+    elif isinstance(module, EncoderBlock):
+        for part in module.self_attention.qkv.weight.chunk(3):
+            nn.init.xavier_uniform_(part)
