@@ -32,6 +32,7 @@ import k2t
 
 BY_HAND, KERAS, FOLDED = 1.03, 1.3, 0.85
 IMAGES = ("ResNet50", "MobileNetV2", "VGG16", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny")
+LEAST = 3.0
 BATCHES = {"forward": (1, 8), "backward": (8,)}
 
 
@@ -96,9 +97,18 @@ def seconds(run: Callable[[], Tensor], backward: bool) -> float:
 
 
 def fastest(passes: dict[str, Callable[[], Tensor]], backward: bool, runs: int) -> dict[str, float]:
-    """The best time of each contender; they run in turn, twice before it counts."""
-    times = [[seconds(run, backward) for run in passes.values()] for _ in range(runs + 2)][2:]
-    return dict(zip(passes, map(min, zip(*times, strict=True)), strict=True))
+    """The best of so many times of each contender, or as many as `LEAST` seconds hold; two before do not count.
+
+    Who runs behind whom changes, as the processor's caches remember.
+    """
+    times: dict[str, list[float]] = {key: [] for key in passes}
+    order = list(passes)
+    start = time.perf_counter()
+    while len(times[order[0]]) < runs + 2 or time.perf_counter() - start < LEAST:
+        for key in order:
+            times[key].append(seconds(passes[key], backward))
+        order = [*order[1:], order[0]]
+    return {key: min(found[2:]) for key, found in times.items()}
 
 
 def compare(name: str, runs: int) -> bool:
