@@ -193,6 +193,14 @@ def two_attentions_of_one_masked_tensor(keras: Any) -> Any:
 
 
 @found
+def steps_inside_a_model_whose_mask_an_attention_inside_takes(keras: Any) -> Any:
+    layers = keras.layers
+    x, y = keras.Input((5, 3)), keras.Input((5, 3))
+    inner = keras.Model(x, layers.LSTM(2)(layers.Add()([x, layers.MultiHeadAttention(1, 2)(x, x)])))
+    return keras.Model(y, inner(layers.Masking()(layers.ReLU()(y))))
+
+
+@found
 def a_nested_model_behind_all_others_that_does_nothing(keras: Any) -> Any:
     x, y = keras.Input((3,)), keras.Input((4,))
     nothing = keras.Model(x, keras.ops.transpose(x, (0, 1)))

@@ -171,5 +171,8 @@ def size(value: Value, axis: int) -> int:
     """A size that must be known, such as the number of input channels."""
     length = value.shape[axis]
     if length is None:
-        raise UntranslatableError(f"axis {axis} of its input {value.shape} must have a known size")
+        raise UntranslatableError(
+            f"axis {axis} of its input {value.shape} must have a known size; "
+            "where the shape of the model's input is not stated, save it again with an Input layer in front"
+        )
     return length

@@ -208,7 +208,10 @@ def apply_layer(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> A
     rule = find_rule(b.layer)
     if not rule.text:
         refuse_text(inputs)
-    with given_masks(inputs, None if "mask" in rule.options else calls.pop("mask", None)):
+    mask = None if "mask" in rule.options else calls.pop("mask", None)
+    if mask is None and b.parts.nested and not b.layer.keras_2:  # built without masks, it knows those of run time
+        mask = [None if value.mask_taken else value.mask for value in values(inputs)]
+    with given_masks(inputs, mask):
         return apply_rule(b, rule, inputs, calls)
 
 
@@ -231,7 +234,7 @@ def given_masks(inputs: tuple[Any, ...], mask: Any) -> Iterator[None]:
         yield
     finally:
         for (tensor, _), (own, taken) in zip(changed, before, strict=True):
-            tensor.mask, tensor.mask_taken = own, taken
+            tensor.mask, tensor.mask_taken = own, taken or tensor.mask_taken
 
 
 def apply_rule(b: Builder, rule: Rule, inputs: tuple[Any, ...], calls: dict[str, Any]) -> Any:

@@ -48,6 +48,7 @@ class Parts:
         variables: those declared so far, those of wrapped layers included, in Keras's order.
         shared: whether it is called several times.
         varying: the places of the layers that are called with inputs of several shapes, as far as is known.
+        nested: whether it is inside a nested model.
         in_archive: whether its weights lie in an archive by path, not in a flat list.
         low_rank: name of a kernel -> what is added to it.
     """
@@ -65,6 +66,7 @@ class Parts:
         self.key: str = "/".join(part for part in (around.key if around else "", key) if part)
         self.trainable: bool = layer.trainable and (around is None or around.trainable)
         self.in_archive: bool = around.in_archive if around else bool(layer.weights and layer.weights.tree is not None)
+        self.nested: bool = around is not None and (around.nested or around.layer.graph is not None)
         self.shared = shared
         self.varying: set[Place] = around.varying if around else set() if varying is None else varying
         self.shapes: tuple[Shape, ...] | None = None

@@ -63,7 +63,8 @@ def report(parity: Parity, path: str | Path) -> None:
 
 def summary(parity: Parity) -> str:
     """One line: the verdict, the largest error, where it begins."""
-    facts = f"largest output error {parity.max_error:.1e}, {len(parity.layers)} layers compared, {parity.reference}"
+    inside = f"{len(parity.layers)} layers compared" if parity.layers else "none of the layers inside compared"
+    facts = f"largest output error {parity.max_error:.1e}, {inside}, {parity.reference}"
     if parity.ok:
         return f"agrees with the reference: {facts}"
     where = f"; the first layer that diverges is {parity.first_diverging}" if parity.first_diverging else ""
