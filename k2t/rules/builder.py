@@ -206,11 +206,10 @@ def apply_layer(b: Builder, inputs: tuple[Any, ...], calls: dict[str, Any]) -> A
         with given_masks(inputs, calls.pop("mask", None)):
             return apply_graph(b, b.layer.graph, inputs)
     rule = find_rule(b.layer)
-    if not rule.text:
-        refuse_text(inputs)
+    refuse_text(() if rule.text else inputs)
     mask = None if "mask" in rule.options else calls.pop("mask", None)
     if mask is None and b.parts.nested and not b.layer.keras_2:  # built without masks, it knows those of run time
-        mask = [None if value.mask_taken else value.mask for value in values(inputs)]
+        mask = [None if leaf.mask_taken else leaf.mask for leaf in leaves(inputs) if isinstance(leaf, Value)]
     with given_masks(inputs, mask):
         return apply_rule(b, rule, inputs, calls)
 
@@ -224,9 +223,8 @@ def refuse_text(inputs: tuple[Any, ...]) -> None:
 @contextmanager
 def given_masks(inputs: tuple[Any, ...], mask: Any) -> Iterator[None]:
     """For this call, the inputs have the masks that it is given, instead of those that they carry."""
-    tensors = [leaf for leaf in leaves(inputs) if isinstance(leaf, Value)]
-    masks = list(leaves(mask)) if mask is not None else []
-    changed = list(zip(tensors, masks, strict=False))
+    tensors = (leaf for leaf in leaves(inputs) if isinstance(leaf, Value))
+    changed = list(zip(tensors, leaves([] if mask is None else mask), strict=False))
     before = [(tensor.mask, tensor.mask_taken) for tensor, _ in changed]
     for tensor, own in changed:
         tensor.mask, tensor.mask_taken = own, False
@@ -285,7 +283,7 @@ def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
         del b.parts.variables[declared:]
         return live_masks(build_calls(graph, given, b.ops, b.parts.in_place))
     b.parts.block = block
-    outputs = map_structure(lambda value: Value(value.shape, value.dtype, layer=b.call_name), block.outputs)
+    outputs = map_structure(lambda value: b.value(value.shape, value.dtype), block.outputs)
     target = b.parts.modules.setdefault("", Module(block, layer=b.layer.name))
     if not isinstance(target, Module):
         raise UntranslatableError("has both a module and a parameter")
