@@ -9,7 +9,8 @@ import pytest
 from parity import load_net
 
 import k2t
-from k2t.lower.names import class_name, is_automatic
+from k2t.lower.names import class_name, is_automatic, kind_name
+from k2t.program import Module
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,18 @@ def test_names_that_keras_made_up_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", ["conv3", "dense_block", "add_noise", "encoder", "lstm_encoder", "fc1"])
 def test_names_that_people_gave_are_kept(name: str) -> None:
     assert not is_automatic(name)
+
+
+@pytest.mark.parametrize(
+    ("call", "role", "name"),
+    [
+        ("LoopLSTM", "forward", "lstm_forward"),
+        ("LockedDropout", "forward_dropout", "forward_dropout"),
+        ("nn.Conv2d", "depthwise", "depthwise"),
+    ],
+)
+def test_a_module_without_a_name_is_called_what_it_is_and_does(call: str, role: str, name: str) -> None:
+    assert kind_name(Module(call, role=role)) == name
 
 
 def test_layers_without_a_name_are_numbered_by_kind_and_outputs_are_named(keras: Any, tmp_path: Path) -> None:

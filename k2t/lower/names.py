@@ -61,6 +61,10 @@ SHORT = {
     "nn.MultiheadAttention": "attention",
     "MultiHeadAttention": "attention",
     "SelfAttention": "attention",
+    "LoopRNN": "rnn",
+    "LoopLSTM": "lstm",
+    "LoopGRU": "gru",
+    "ResetBeforeGRU": "gru",
     "StochasticDepth": "drop_path",
     "ConvNormAct": "conv",
     "nn.PReLU": "prelu",
@@ -226,7 +230,7 @@ def kind_name(item: Module | Parameter) -> str:
         return item.role or snake_case(AUTOMATIC_LAYER.sub(r"\1", item.layer))
     call = item.call if isinstance(item.call, str) else item.call.name.rstrip("0123456789")
     kind = SHORT.get(call) or snake_case(call.rpartition(".")[2])
-    if kind in ("conv", item.role):  # `depthwise` and `pointwise` say it all
+    if kind == "conv" or kind in item.role.split("_"):  # `depthwise` and `forward_dropout` say it all
         return item.role or kind
     return f"{kind}_{item.role}" if item.role else kind
 
