@@ -81,14 +81,13 @@ def segment(text: str, node: ast.stmt) -> str:
     return "\n".join(lines[start : node.end_lineno])
 
 
-def copied(names: set[str]) -> tuple[list[str], set[str]]:
-    """The texts of these helpers and of those that they need, needed ones first; and every name used in them.
+def copied(names: set[str]) -> list[str]:
+    """The texts of these helpers and of those that they need, needed ones first.
 
     Raises:
         K2TError: a rule names a helper that does not exist.
     """
     texts: dict[str, str] = {}
-    used: set[str] = set()
 
     def add(name: str) -> None:
         if name in texts:
@@ -99,10 +98,9 @@ def copied(names: set[str]) -> tuple[list[str], set[str]]:
             add(other)
         del texts[name]
         texts[name] = found.text
-        used.update(found.uses)
 
     for name in sorted(names):
         if name not in index():
             raise K2TError(f"internal error: no helper is named {name}")
         add(name)
-    return list(texts.values()), used
+    return list(texts.values())

@@ -18,6 +18,7 @@ from k2t.emit.copied import copied, index
 from k2t.emit.forward import input_arguments
 from k2t.emit.initial import init_weights
 from k2t.emit.model import Stored
+from k2t.emit.trim import trimmed
 from k2t.errors import K2TError
 from k2t.lower.names import is_automatic
 from k2t.program import Block, Code, Module, Op, Value, leaves, values
@@ -59,12 +60,12 @@ def write_body(blocks: Sequence[Block], dtype: str = "float32", *, file: Stored 
     start = init_weights(blocks)
     finish = ["self.apply(init_weights)"] * bool(start) + [f"self.to(torch.{dtype})"] * (dtype != "float32")
     written = [write_class(block, summary(block), finish if block is main else ()) for block in blocks]
-    helpers, helper_names = copied(helper_targets(blocks) | ({"variance_scaling_"} & set(re.findall(r"\w+", start))))
-    module = cst.Module([item.node for item in written])
-    classes = module.code
+    classes = cst.Module([item.node for item in written]).code
+    helpers = copied(helper_targets(blocks) | ({"variance_scaling_"} & set(re.findall(r"\w+", start))))
+    helpers = trimmed(helpers, f"{classes}\n\n{start}")
     body = "\n\n\n".join(filter(None, [*helpers, classes, start, loading(main.name, file)]))
     places = {block.name: item.places for block, item in zip(blocks, written, strict=True)}
-    return Emitted(format_code(f"{imports(body, helper_names)}\n\n{body}"), places)
+    return Emitted(format_code(f"{imports(body)}\n\n{body}"), places)
 
 
 def loading(name: str, file: Stored) -> str:
@@ -121,7 +122,7 @@ def helper_targets(blocks: Sequence[Block]) -> set[str]:
     return names
 
 
-def imports(body: str, helper_names: set[str]) -> str:
+def imports(body: str) -> str:
     """The imports that the text needs, in the formatter's order."""
     plain = [name for name in ("math", "struct") if f"{name}." in body]
     lines = ["from __future__ import annotations", "from torch import Tensor, nn"]

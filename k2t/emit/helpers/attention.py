@@ -6,9 +6,9 @@ from torch.nn import functional as F
 
 
 class MultiHeadAttention(nn.Module):
-    """Attention of `heads` heads of their own sizes.
+    """Attention of several heads of their own sizes.
 
-    A query that may see nothing at all gets the mean of all values.
+    A query of which `mask` says that it may see nothing at all gets the mean of all values.
     """
 
     def __init__(
@@ -25,22 +25,22 @@ class MultiHeadAttention(nn.Module):
         """Sizes of query, key and value; of a head's key and value; of the output."""
         super().__init__()
         self.heads = heads
-        self.kv_heads = kv_heads or heads
+        self.kv_heads = kv_heads
         self.dropout = dropout
         query, key, value = inputs
         self.query = nn.Linear(query, heads * sizes[0], bias=bias)
-        self.key = nn.Linear(key, self.kv_heads * sizes[0], bias=bias)
-        self.value = nn.Linear(value, self.kv_heads * sizes[1], bias=bias)
+        self.key = nn.Linear(key, (kv_heads or heads) * sizes[0], bias=bias)
+        self.value = nn.Linear(value, (kv_heads or heads) * sizes[1], bias=bias)
         self.gate = nn.Linear(query, heads * sizes[1], bias=bias) if gate else None
         self.output = nn.Linear(heads * sizes[1], outputs, bias=bias)
 
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, T, features) -> (N, heads, T, size of a head), for each of the three."""
         q = self.query(query).unflatten(-1, (self.heads, -1)).transpose(-3, -2)
-        k = self.key(key).unflatten(-1, (self.kv_heads, -1)).transpose(-3, -2)
-        v = self.value(value).unflatten(-1, (self.kv_heads, -1)).transpose(-3, -2)
-        groups = self.heads // self.kv_heads
-        if groups > 1:
+        k = self.key(key).unflatten(-1, (self.kv_heads or self.heads, -1)).transpose(-3, -2)
+        v = self.value(value).unflatten(-1, (self.kv_heads or self.heads, -1)).transpose(-3, -2)
+        if self.kv_heads:
+            groups = self.heads // self.kv_heads
             k, v = k.repeat_interleave(groups, -3), v.repeat_interleave(groups, -3)
         return q, k, v
 
@@ -61,15 +61,21 @@ class MultiHeadAttention(nn.Module):
         causal: bool = False,
     ) -> Tensor:
         q, k, v = self.project(query, key, value)
+        seen = None
         if mask is not None:
-            blind = ~mask.any(-1, keepdim=True)  # sees nothing: the same weight for all
-            q, mask = q.masked_fill(blind, 0), mask | blind
+            blind = ~mask.any(-1, keepdim=True)
+            q, seen = q.masked_fill(blind, 0), mask | blind
         dropout = self.dropout if self.training else 0.0
-        return self.merge(F.scaled_dot_product_attention(q, k, v, mask, dropout, causal), query)
+        x = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=seen, dropout_p=dropout, is_causal=causal
+        )
+        return self.merge(x, query)
 
 
 class MultiHeadAttentionWithScores(MultiHeadAttention):
-    """The same with the scores as second output; a query that may see nothing gets zeros.
+    """The same with the scores as second output.
+
+    A query of which `mask` says that it may see nothing gets zeros.
 
     Keras 2 adds a `penalty` to the scores of hidden values; in Keras 3 these do not count.
     """

@@ -49,7 +49,12 @@ class RecurrentLoop(nn.RNNBase):
         return (self.activation(x + self.recur(states[0], kept)),)
 
     def recur(self, h: Tensor, kept: Tensor | None, rows: slice = slice(None)) -> Tensor:
-        """`h` (N, H) times the weights of some gates; `kept` (gates, N, H) is their dropout."""
+        """`h` (N, H) times the weights.
+
+        Of some gates these are `rows`.
+
+        Their dropout is `kept` (gates, N, H).
+        """
         weight = self.weight_hh_l0[rows]
         bias = self.bias_hh_l0[rows] if self.bias else None
         if kept is None:
@@ -59,10 +64,10 @@ class RecurrentLoop(nn.RNNBase):
         return product if bias is None else product + bias
 
     def forward(
-        self, x: Tensor, states: tuple[Tensor, ...] | None = None, mask: Tensor | None = None
+        self, x: Tensor, initial: tuple[Tensor, ...] | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         zeros = x.new_zeros(x.shape[0], self.hidden_size)
-        states = (zeros,) * self.num_states if states is None else states
+        states = (zeros,) * self.num_states if initial is None else initial
         kept = None
         if self.training and self.recurrent_dropout:
             gates = self.weight_hh_l0.shape[0] // self.hidden_size
@@ -82,11 +87,11 @@ class RecurrentLoop(nn.RNNBase):
 
 
 class LoopRNN(RecurrentLoop):
-    """nn.RNN as a loop: with any activation, dropout of the state, a mask."""
+    """nn.RNN as a loop."""
 
 
 class LoopLSTM(RecurrentLoop):
-    """nn.LSTM as a loop: with any activation, dropout of the state, a mask."""
+    """nn.LSTM as a loop."""
 
     kind = "LSTM"
     num_states = 2
@@ -101,7 +106,7 @@ class LoopLSTM(RecurrentLoop):
 
 
 class LoopGRU(RecurrentLoop):
-    """nn.GRU as a loop: with any activation, dropout of the state, a mask."""
+    """nn.GRU as a loop."""
 
     kind = "GRU"
 
@@ -211,7 +216,10 @@ class ConvLSTM(nn.Module):
         self.time_dim = time_dim
 
     def gates(self, conv: nn.Module, x: Tensor, kept: Tensor | None) -> Tensor:
-        """The convolution; each of the four gates has a dropout of its own in `kept`."""
+        """The four gates.
+
+        Each has a dropout of its own in `kept`.
+        """
         if kept is None:
             product: Tensor = conv(x)
             return product
@@ -219,18 +227,18 @@ class ConvLSTM(nn.Module):
 
     def keep(self, x: Tensor, rate: float) -> Tensor | None:
         """What dropout leaves of `x`, for each gate."""
-        return F.dropout(x.new_ones(4, *x.shape), rate) if self.training and rate else None
+        return F.dropout(x.new_ones(4, *x.shape), rate) if self.training else None
 
     def forward(
-        self, x: Tensor, states: tuple[Tensor, Tensor] | None = None
+        self, x: Tensor, initial: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         frames = x.unbind(self.time_dim)
-        kept = self.keep(frames[0], self.dropout)
-        if states is None:
-            zeros = torch.zeros_like(self.input_conv(frames[0])[:, : self.filters])
-            states = zeros, zeros
-        h, c = states
-        state_kept = self.keep(h, self.recurrent_dropout)
+        if initial is None:
+            h = c = torch.zeros_like(self.input_conv(frames[0])[:, : self.filters])
+        else:
+            h, c = initial
+        kept = self.keep(frames[0], self.dropout) if self.dropout else None
+        state_kept = self.keep(h, self.recurrent_dropout) if self.recurrent_dropout else None
         outputs = []
         for frame in frames:
             gates = self.gates(self.input_conv, frame, kept) + self.gates(
