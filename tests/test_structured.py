@@ -43,17 +43,24 @@ CASES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "nested": ("build", {}, [{"width": 3, "depth": 3}]),
     "operators": ("build", {}, [{"filters": 4}]),
     "heads": ("heads", {}, [{"width": 3, "depth": 3}]),
+    "stars": ("build", {}, [{"width": 3}]),
+    "groups": ("build", {}, [{"width": 12, "groups": 2}]),
+    "loops": ("build", {}, [{"widths": (2, 3, 4), "kernels": (1, 3, 5), "stages": 1}]),
 }
 GOLDEN = {name: (entry, sample) for name, (entry, sample, _) in CASES.items()} | {
     "script": ("model", {}),
     "keras1": ("squeezenet", {}),
+    "sampling": ("encoder", {}),
+    "labels": ("model", {"num_classes": 3, "features": 4}),
+    "notebook": ("make_critic", {}),
 }
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_code_becomes_the_code_that_a_person_would_write(name: str) -> None:
     entry, sample = GOLDEN[name]
-    _, text = translated(CODE / f"{name}_keras.py", entry, sample)
+    (path,) = CODE.glob(f"{name}_keras.*")
+    _, text = translated(path, entry, sample)
     assert text == (CODE / f"{name}_torch.py").read_text()
 
 
@@ -108,3 +115,11 @@ def test_code_that_is_too_dynamic_is_left_to_evaluation(tmp_path: Path) -> None:
     with pytest.raises(NotStructured, match="differently from call to call"):
         structured(path, "build", {})
     assert "evaluated with these arguments: is translated differently" in k2t.convert(f"{path}:build").source
+
+
+def test_a_lambda_that_keras_reads_a_loop_variable_in_when_the_model_runs_is_left_to_evaluation(tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text((CODE / "groups_keras.py").read_text().replace("lambda z, i=i:", "lambda z:"))
+    with pytest.raises(NotStructured, match="a Lambda reads i, which changes"):
+        structured(path, "build", {})
+    assert k2t.convert(f"{path}:build").source.count("x[:, 6:8]") == 4

@@ -11,6 +11,8 @@ from k2t.structured.objects import free, names_in
 from k2t.structured.projection import shaped
 from k2t.structured.sequential import replaced
 
+COMPREHENSIONS = (ast.ListComp, ast.DictComp)
+
 
 def wrapped(body: Sequence[ast.stmt], name: str, result: str, fixed: Collection[ast.stmt]) -> ast.FunctionDef:
     """Statements of a file as a function that gives the value of the variable `result`; without those in `fixed`."""
@@ -40,7 +42,7 @@ def looped(body: Sequence[ast.stmt], taken: set[str]) -> list[ast.stmt]:
             made.append(inner)
         elif isinstance(node, ast.Assign) and (parts := apart(node)):
             made += parts
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.ListComp) and builds(node.value):
+        elif isinstance(node, ast.Assign) and isinstance(node.value, COMPREHENSIONS) and builds(node.value):
             made += loop_of(node, node.value)
         elif isinstance(node, ast.Assign | ast.Return) and isinstance(node.value, ast.IfExp) and branches(node.value):
             made += looped([branched(node, node.value)], taken)
@@ -66,15 +68,15 @@ def branched(node: ast.Assign | ast.Return, value: ast.IfExp) -> ast.If:
     return ast.copy_location(ast.If(value.test, [sides[0]], [sides[1]]), node)
 
 
-def inner_loop(node: ast.stmt) -> ast.ListComp | None:
+def inner_loop(node: ast.stmt) -> ast.ListComp | ast.DictComp | None:
     """A comprehension that makes layers or calls them, inside of another expression of a statement."""
     if not isinstance(node, ast.Assign | ast.Return | ast.Expr) or node.value is None:
         return None
-    found = (item for item in ast.walk(node.value) if isinstance(item, ast.ListComp) and builds(item))
+    found = (item for item in ast.walk(node.value) if isinstance(item, COMPREHENSIONS) and builds(item))
     return next(found, None)
 
 
-def named_first(node: ast.stmt, made: ast.ListComp, taken: set[str]) -> list[ast.stmt]:
+def named_first(node: ast.stmt, made: ast.ListComp | ast.DictComp, taken: set[str]) -> list[ast.stmt]:
     """The comprehension under a name of its own, in front of the statement."""
     name = free("tensors", taken)
     taken.add(name)
@@ -107,9 +109,9 @@ def sizes(node: ast.Assign) -> ast.Tuple | None:
     return ast.fix_missing_locations(ast.copy_location(ast.Tuple(list(items), ast.Load()), node))
 
 
-def builds(node: ast.ListComp) -> bool:
+def builds(node: ast.ListComp | ast.DictComp) -> bool:
     """Whether it makes layers or calls them, by the look of it."""
-    return len(node.generators) == 1 and calls_layers(node.elt)
+    return len(node.generators) == 1 and calls_layers(node.value if isinstance(node, ast.DictComp) else node.elt)
 
 
 def calls_layers(node: ast.expr) -> bool:
@@ -119,11 +121,16 @@ def calls_layers(node: ast.expr) -> bool:
     return any(name[:1].isupper() or name[-1:] == ")" for name in names) or any("layers." in call for call in calls)
 
 
-def loop_of(node: ast.Assign, made: ast.ListComp) -> list[ast.stmt]:
-    """`xs = []` and the loop."""
+def loop_of(node: ast.Assign, made: ast.ListComp | ast.DictComp) -> list[ast.stmt]:
+    """`xs = []` or `xs = {}` and the loop."""
     generator, target = made.generators[0], ast.unparse(node.targets[0])
-    first = ast.parse(f"{target} = []").body[0]
-    fill: ast.stmt = ast.Expr(ast.Call(ast.parse(f"{target}.append", mode="eval").body, [made.elt], []))
+    first = ast.parse(f"{target} = {'{}' if isinstance(made, ast.DictComp) else '[]'}").body[0]
+    holder = ast.parse(target, mode="eval").body
+    fill: ast.stmt
+    if isinstance(made, ast.DictComp):
+        fill = ast.Assign([ast.Subscript(holder, made.key, ast.Store())], made.value, lineno=0)
+    else:
+        fill = ast.Expr(ast.Call(ast.Attribute(holder, "append", ast.Load()), [made.elt], []))
     for test in generator.ifs:
         fill = ast.If(test, [fill], [])
     loop = ast.For(generator.target, generator.iter, [fill], [])

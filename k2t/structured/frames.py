@@ -188,6 +188,7 @@ class Frame:
         assigned: what each variable has held.
         collections: lists and dicts that tensors were put into.
         weights: the parameters that the code made, by identity.
+        late: variables that a Lambda reads, as they are when it is called: (name, version).
     """
 
     node: ast.FunctionDef
@@ -210,6 +211,7 @@ class Frame:
     counts: dict[ast.AST, int] = field(default_factory=lambda: defaultdict(int))
     weights: dict[int, WeightObject] = field(default_factory=dict)
     layers: dict[ast.AST, list[LayerObject]] = field(default_factory=lambda: defaultdict(list))
+    late: set[tuple[str, int]] = field(default_factory=set)
     model: ModelObject | None = None
     output: Any = None
     block: Block | None = None

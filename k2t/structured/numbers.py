@@ -148,11 +148,16 @@ class Numbers(Interpreter):
                 super().execute([node])
             except (UntranslatableError, *FAILURES) as error:
                 if self.frame is None or self.concerns_tensors(node):
-                    raise NotStructured(str(error), node) from error
+                    raise NotStructured(self.cause(node) or str(error), node) from error
                 self.event = None
                 for item in ast.walk(node):
                     if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
                         self.assign(item, Unknown(item.id, reason=str(error)))
+
+    def cause(self, node: ast.stmt) -> str:
+        """Why something that a statement reads is not known."""
+        read = (self.names.get(item.id) for item in ast.walk(node) if isinstance(item, ast.Name))
+        return next((item.reason for item in read if isinstance(item, Unknown)), "")
 
     def concerns_tensors(self, node: ast.stmt) -> bool:
         """Whether a statement reads or makes tensors, layers or models."""

@@ -176,6 +176,7 @@ class Recorder(Places):
             if self.event is None or self.frame is None:
                 raise NotStructured("a layer is called inside of another operation")
             if isinstance(function, Followed):  # of a Lambda: its numbers are this function's
+                self.remember(function.function)
                 kwargs |= layer.layer.options.get("arguments") or {}
                 return self.close(super().apply(node, function.function, args, kwargs))
             self.event.layer = layer
@@ -188,6 +189,13 @@ class Recorder(Places):
             for variable in layer.parts.variables:
                 variable.shape = tuple(map(number, variable.shape))
             return self.close(output)
+
+    def remember(self, function: Closure) -> None:
+        """Take note of the variables that a Lambda reads: Keras reads them whenever the model runs."""
+        own = {item.arg for item in arguments(function.node)}
+        for item in ast.walk(function.node):
+            if self.frame is not None and isinstance(item, ast.Name) and item.id not in own and self.is_own(item.id):
+                self.frame.late.add((item.id, self.frame.versions[item.id]))
 
     def set_attribute(self, node: ast.Attribute, subject: Any, value: Any) -> None:
         """`model.name = …` computes nothing."""
@@ -315,6 +323,8 @@ class Recorder(Places):
     def finish(self, frame: Frame) -> None:
         """The block of a function's execution."""
         output = frame.output
+        if changed := [name for name, version in frame.late if frame.versions[name] != version]:
+            raise NotStructured(f"a Lambda reads {changed[0]}, which changes before the model runs")
         if isinstance(output, Caller) and output.frame is not None and not frame.events:
             return  # it leaves the model to another function
         if frame.inputs and not isinstance(output, ModelObject):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from k2t.rules.base import RULES
 from k2t.rules.tracing.names import Closure
-from k2t.structured.frames import arguments
 from k2t.structured.objects import free, is_identity, names_in
 from k2t.structured.sequential import called
 
@@ -35,7 +34,7 @@ def spread(function: Closure, count: int, keys: Sequence[str]) -> ast.FunctionDe
     return ast.fix_missing_locations(made)
 
 
-def words(function: Closure, node: ast.FunctionDef, stars: str) -> list[str]:
+def words(function: Closure, node: ast.AST, stars: str) -> list[str]:
     """The names that the arguments of `*args` have where they are handed on: to a layer, or a function of the code."""
     for call in (item for item in ast.walk(node) if isinstance(item, ast.Call)):
         place = next((i for i, item in enumerate(call.args) if is_star(item, stars)), None)
@@ -43,7 +42,9 @@ def words(function: Closure, node: ast.FunctionDef, stars: str) -> list[str]:
             continue
         inner = function.names.get(called(call)) if isinstance(call.func, ast.Name) else None
         if isinstance(inner, Closure):
-            return [item.arg for item in arguments(inner.node)][place:]
+            spec = inner.node.args
+            further = words(inner, inner.node, spec.vararg.arg) if spec.vararg else []
+            return [*(item.arg for item in (*spec.posonlyargs, *spec.args)), *further][place:]
         if called(call) in RULES:
             return [*RULES[called(call)].options][place:]
     return []

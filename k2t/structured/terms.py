@@ -123,6 +123,8 @@ def followed(block: Block, inputs: Sequence[Any], named: bool, sizes: Sizes, pre
             return parameter_of(item, f"{prefix}{item.name}" if named else "")
         if isinstance(item, tuple | list):
             return type(item)(argument(inner) for inner in item)
+        if isinstance(item, dict):
+            return {key: argument(inner) for key, inner in item.items()}
         if isinstance(item, slice):
             return slice(argument(item.start), argument(item.stop), argument(item.step))
         return item

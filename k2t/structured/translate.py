@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from k2t.code.entry import EMPTY_WORDS, title
+from k2t.code.modules import code_text
 from k2t.code.script import Script
 from k2t.emit.initial import init_weights
 from k2t.graph import Input
@@ -105,15 +106,7 @@ def attempt(
     recorder = Recorder(script, names, learned)
     for constant, node in fixed.items():  # as they are before any code changes them
         script.main[constant] = recorder.evaluate(node.value)
-    outside = {name: script.main[name] for name in (*arguments, *sorted(learned.outside)) if held(script, name)}
-    if is_variable(script, entry):
-        recorder.from_outside = functools.partial(held, script)
-    function = builder(script, entry, list(fixed.values()), outside)
-    function = recorder.makers.unstarred(function, (), arguments)
-    given = taken(function, arguments, outside, inputs)
-    recorder.main = function.node.name  # type: ignore[union-attr]
-    main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
-    recorder.main = main.function.node.name
+    main = followed(recorder, entry, arguments, inputs, list(fixed.values()))
     made = ends(main.block) if main.block is not None else ()
     explore(recorder)
     first = frozenset({4, 5} | {3 for frame in recorder.frames if reads_first(frame, 3)})
@@ -121,7 +114,7 @@ def attempt(
         lowered(frame, first, learned)
     plans = planned(recorder.frames, main.node, names, learned)
     name_classes(plans, main.node, name or main_name(main, entry, path))
-    comments = Comments(path.read_text() if path.suffix == ".py" else "")
+    comments = Comments(code_text(path))
     written = []
     try:
         for plan in plans.values():  # the main function is the last one
@@ -143,6 +136,23 @@ def attempt(
     if main.block is None:
         raise NotStructured("the function has no result")
     return Structured(texts, start, main.block, plan.class_name, constructed, made)
+
+
+def followed(
+    recorder: Recorder, entry: str, arguments: Mapping[str, Any], inputs: Sequence[Input], fixed: list[ast.Assign]
+) -> Frame:
+    """The execution of the function that builds the model."""
+    script = recorder.script
+    wanted = (*arguments, *sorted(recorder.learned.outside))
+    outside = {name: script.main[name] for name in wanted if held(script, name)}
+    if is_variable(script, entry):
+        recorder.from_outside = functools.partial(held, script)
+    function = recorder.makers.unstarred(builder(script, entry, fixed, outside), (), arguments)
+    given = taken(function, arguments, outside, inputs)
+    recorder.main = function.node.name  # type: ignore[union-attr]
+    main = delegated(recorder.enter(function, recorder.bind(function, [], given), tuple(given)))
+    recorder.main = main.function.node.name
+    return main
 
 
 def image_sizes(main: Frame) -> set[str]:
