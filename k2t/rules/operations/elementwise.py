@@ -160,7 +160,7 @@ for _name in WHOLE_TENSORS.split():
     register_tensors(_name, f"torch.{_name}", None, [call(whole(None, 4, below=30), whole(None, 4, below=30))])
 
 
-@operation("floor_divide", examples=[*BINARY_EXAMPLES, *(call(whole(None, 4, below=30), n) for n in (VECTOR, 0.1, 3))])
+@operation("floor_divide", examples=[*BINARY_EXAMPLES, *(call(whole(None, 3, below=30), n) for n in (VECTOR, 0.1, 3))])
 def floor_divide(b: Builder, x1: Any, x2: Any) -> Any:
     """The operator // for whole numbers; for real ones, as in TensorFlow, the quotient as it is rounded counts."""
     if not any_tensor(x1, x2):
