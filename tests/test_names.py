@@ -111,6 +111,7 @@ def test_layers_drop_the_name_of_the_model_and_a_last_sigmoid_stays_out_of_block
     assert names[0] == "conv_block1"
     assert names[-1] == "mask"
     assert "def logits" in result.source
+    assert "torch.cat([x, skip2], dim=1)" in result.source
 
 
 def test_parts_of_a_concatenation_are_numbered_and_so_are_masks(tmp_path: Path) -> None:

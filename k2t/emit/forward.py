@@ -79,6 +79,8 @@ class Forward:
         self.until = {name: self.last.get(value, -1) for value, name in self.names.items()}
         tensors = [name for value, name in zip(block.inputs, arguments, strict=True) if value.dtype != "string"]
         self.common = dict.fromkeys((*SHORT, *tensors))
+        reduced = {value for op in ops if reduces(op) for value in values(op.args)}
+        self.skips = reduced & {value for op in ops if op.target == "torch.cat" for value in values(op.args)}
         self.branches = self.branch_names()
         named = {*self.forced.values(), *self.branches.values(), *SPOKEN}
         self.namespace = Namespace({*globals_of(block), *SHORT, *arguments, *named})
@@ -218,7 +220,7 @@ class Forward:
         """A tensor goes on under its name, several go on as one; a value read much later is named after its layer."""
         if value in self.forced:
             return self.forced[value]
-        far = self.last[value] - number > FAR and self.uses[value] > 1
+        far = value in self.skips or (self.last[value] - number > FAR and self.uses[value] > 1)
         ends = [name for name in reads if name in self.common]
         usual = (*ends, *SHORT) if len(ends) == 1 else (*SHORT, *ends)
         target = self.ops[number].target
@@ -321,6 +323,19 @@ def moves(op: Op) -> bool:
 def has_weights(op: Op) -> bool:
     """Whether it is a layer with weights of its own."""
     return isinstance(op.target, Module) and bool(op.target.weights)
+
+
+def reduces(op: Op) -> bool:
+    """Whether it makes a tensor smaller along its steps or pixels, as the levels of a U-Net do."""
+    if isinstance(op.target, Module) and isinstance(op.target.call, str) and "Pool" in op.target.call:
+        return True
+    read, made = (next(values(item), None) for item in (op.args, op.outputs))
+    return (
+        read is not None
+        and made is not None
+        and len(read.shape[1:-1]) == len(made.shape[1:-1])
+        and any((before or 0) > (after or 0) for before, after in zip(read.shape[1:-1], made.shape[1:-1], strict=True))
+    )
 
 
 def is_container(op: Op) -> bool:
