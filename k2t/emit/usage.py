@@ -56,7 +56,7 @@ class Usage:
         found = []
         while name in self.classes:
             found.append(name)
-            name = ast.unparse(self.classes[name].bases[0])
+            name = next((ast.unparse(base) for base in self.classes[name].bases), "")
         return found
 
     def function(self, owner: str, name: str) -> Function:
