@@ -230,8 +230,9 @@ def kind_name(item: Module | Parameter) -> str:
         return item.role or snake_case(AUTOMATIC_LAYER.sub(r"\1", item.layer))
     call = item.call if isinstance(item.call, str) else item.call.name.rstrip("0123456789")
     kind = SHORT.get(call) or snake_case(call.rpartition(".")[2])
-    if kind == "conv" or kind in item.role.split("_"):  # `depthwise` and `forward_dropout` say it all
-        return item.role or kind
+    says_it_all = item.role.isidentifier() and (kind == "conv" or kind in item.role.split("_"))
+    if says_it_all:  # `depthwise`, `forward_dropout`
+        return item.role
     return f"{kind}_{item.role}" if item.role else kind
 
 
