@@ -5,6 +5,7 @@ A golden file is renewed by hand: run the translation, read it, and keep it if i
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from structured_parity import difference, translated
 
 import k2t
+from k2t.code import read_code
+from k2t.rules.translate import translate
 from k2t.structured.frames import NotStructured
 from k2t.structured.gate import same
+from k2t.structured.pairs import adopt, ends
 from k2t.structured.translate import structured
 
 CODE = Path(__file__).parent / "structured_code"
@@ -123,3 +127,16 @@ def test_a_lambda_that_keras_reads_a_loop_variable_in_when_the_model_runs_is_lef
     with pytest.raises(NotStructured, match="a Lambda reads i, which changes"):
         structured(path, "build", {})
     assert k2t.convert(f"{path}:build").source.count("x[:, 6:8]") == 4
+
+
+@pytest.mark.parametrize(("bounds", "is_same"), [("1:3", True), ("0:2", False), ("1:4:2", False)])
+def test_programs_that_take_other_parts_of_a_tensor_are_not_the_same(
+    bounds: str, is_same: bool, tmp_path: Path
+) -> None:
+    blocks = []
+    for name, part in (("written", "1:3"), ("evaluated", bounds)):
+        path = tmp_path / f"{name}.py"
+        path.write_text(f"import keras\nx = keras.Input((6,))\nmodel = keras.Model(x, x[:, {part}] * 2.0)\n")
+        blocks.append(translate(read_code(str(path)).graph, has_weights=False))
+    with contextlib.nullcontext() if is_same else pytest.raises(NotStructured):
+        adopt(*map(ends, blocks))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from k2t.program import Block, Module, Op, Parameter, Value, Variable, leaves, values
+from k2t.program import Block, Index, Module, Op, Parameter, Value, Variable, leaves, values
 from k2t.structured.frames import NotStructured
 from k2t.structured.positions import identity, identity_of
+from k2t.symbols import OPERATORS, number
 
 Owner = Module | Parameter
 # Functions for any number of channels, and what they are where that is known.
@@ -20,11 +22,13 @@ class Maker:
 
     Attributes:
         owner: the module or parameter whose weights it reads.
+        numbers: of an operator or a slice.
     """
 
     target: str
     operands: tuple[Node, ...] = ()
     owner: Owner | None = None
+    numbers: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +61,19 @@ def traced(block: Block, inputs: Sequence[Node]) -> tuple[Node, ...]:
             made = traced(op.target.call, operands)
         else:
             owner = op.target if isinstance(op.target, Module) else None
-            maker = Maker("module" if owner else str(op.target), operands, owner)
+            maker = Maker("module" if owner else str(op.target), operands, owner, tuple(numbers(op)))
             made = tuple(Node(maker, index) for index, _ in enumerate(values(op.outputs)))
         known |= zip(values(op.outputs), made, strict=True)
     return tuple(known[value] for value in values(block.outputs))
+
+
+def numbers(op: Op) -> Iterator[Any]:
+    """The numbers of operators, and where slices begin and end; what depends on tensors is not known."""
+    for leaf in leaves((op.args, op.kwargs)):
+        items = leaf.items if isinstance(leaf, Index) else [leaf] if op.target in OPERATORS else []
+        for item in items:
+            for part in (item.start, item.stop, item.step) if isinstance(item, slice) else [item]:
+                yield number(part) if isinstance(part, int | float) else part is None
 
 
 def parameter_maker(parameter: Parameter) -> Maker:
@@ -122,6 +135,7 @@ def signature(maker: Maker) -> tuple[object, ...]:
     return (
         SAME.get(maker.target, maker.target),
         len(maker.operands),
+        maker.numbers,
         [variable.shape for variable in variables(maker.owner)],
     )
 
