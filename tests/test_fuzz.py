@@ -1,4 +1,4 @@
-"""Random models: 50 from a fixed seed; more by `python tests/fuzz.py --count 3000`."""
+"""Random models: 200 from a fixed seed; more by `python tests/fuzz.py --count 3000`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import rounding
 
 pytest.importorskip("tf_keras")
 
-PARTS = 10
+PARTS = 20
 FIRST = 40100
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_models_have_parity(part: int) -> None:
-    verdicts = fuzz.run(range(FIRST + part * 5, FIRST + part * 5 + 5))
+    verdicts = fuzz.run(range(FIRST + part * 10, FIRST + part * 10 + 10))
     wrong = {seed: said for seed, said in verdicts.items() if said.partition(":")[0] not in ("ok", *fuzz.FOREIGN)}
     assert wrong == {}
 
