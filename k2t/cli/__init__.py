@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None, submit: Submit = partial) -> in
     try:
         code: Any = k2t.main(arguments, prog_name="k2t", standalone_mode=False, obj=submit)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of the output, such as `head`, has enough
+    except (BrokenPipeError, SystemExit):  # the reader of the output, such as `head`, has enough; then click exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except click.UsageError as error:
