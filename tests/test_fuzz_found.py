@@ -201,6 +201,14 @@ def steps_inside_a_model_whose_mask_an_attention_inside_takes(keras: Any) -> Any
 
 
 @found
+def whole_numbers_in_a_nested_model_of_real_ones(keras: Any) -> Any:
+    inner = keras.Input((4,))
+    nested = keras.Model(inner, keras.layers.Dense(2)(inner))
+    x = keras.Input((4,))
+    return keras.Model(x, nested(keras.layers.Discretization([-0.5, 0.0, 0.75])(x)))
+
+
+@found
 def a_nested_model_behind_all_others_that_does_nothing(keras: Any) -> Any:
     x, y = keras.Input((3,)), keras.Input((4,))
     nothing = keras.Model(x, keras.ops.transpose(x, (0, 1)))

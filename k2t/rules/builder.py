@@ -15,8 +15,8 @@ from k2t.graph import Array, Graph, Layer, Ref, Shape, map_structure, refs
 from k2t.program import Block, LayoutKind, Module, Op, Parameter, Value, Variable, Weight, leaves, values
 from k2t.rules.base import CUSTOM, REFUSED, RULES, UNMASKING, Rule, broadcast
 from k2t.rules.initializers import fans_of, of_variable
-from k2t.rules.parts import Parts
-from k2t.rules.promotion import REAL, as_real
+from k2t.rules.parts import Parts, known_sizes
+from k2t.rules.promotion import REAL, as_declared, as_real
 from k2t.symbols import is_symbolic
 
 # The reader's prefix for a recorded operation: `ops.ExpandDims`.
@@ -274,6 +274,7 @@ def apply_graph(b: Builder, graph: Graph, inputs: tuple[Any, ...]) -> Any:
         raise UntranslatableError(f"takes {len(graph.inputs)} inputs, is called with {len(given)}")
     if any(len(declared.shape) != value.rank for declared, value in zip(graph.inputs, given, strict=True)):
         raise UntranslatableError(f"is called with {', '.join(str(value.shape) for value in given)}, which do not fit")
+    given = [as_declared(b, value, declared.dtype) for declared, value in zip(graph.inputs, given, strict=True)]
     if any(value.mask is not None for value in given):
         return live_masks(build_calls(graph, given, b.ops, b.parts.in_place))
     declared = len(b.parts.variables)
@@ -307,13 +308,6 @@ def build_block(graph: Graph, given: list[Value], around: Parts) -> Block:
     ops: list[Op] = []
     outputs = build_calls(graph, inputs, ops, around.of_class)
     return Block(graph.name, inputs, [declared.name for declared in graph.inputs], ops, outputs)
-
-
-def known_sizes(declared: Shape, given: Shape, varies: bool) -> Shape:
-    """The declared shape; a size that it leaves open is taken from the calls, if these agree."""
-    if varies or len(declared) != len(given):
-        return declared
-    return tuple(size if size is not None else other for size, other in zip(declared, given, strict=True))
 
 
 def build_calls(graph: Graph, inputs: list[Value], ops: list[Op], child: Callable[[Layer, bool], Parts]) -> Any:

@@ -121,3 +121,10 @@ def settled(attempt: Callable[[set[Place]], T]) -> T:
         else:
             if len(varying) == known:
                 return result
+
+
+def known_sizes(declared: Shape, given: Shape, varies: bool) -> Shape:
+    """The declared shape; a size that it leaves open is taken from the calls, if these agree."""
+    if varies or len(declared) != len(given):
+        return declared
+    return tuple(size if size is not None else other for size, other in zip(declared, given, strict=True))

@@ -36,3 +36,12 @@ def converted(b: Builder, x: Value, dtype: str) -> Value:
     from k2t.rules.operations.base import is_real, torch_dtype
 
     return x if is_real(dtype) or not is_real(x.dtype) else b.call(".to", x, torch_dtype(dtype), dtype=dtype)
+
+
+def as_declared(b: Builder, x: Value, dtype: str) -> Value:
+    """What a nested model is given, as the numbers that it declares: Keras casts to these."""
+    from k2t.rules.operations.base import is_real
+
+    made: Value = as_real(b, x) if is_real(dtype) else converted(b, x, dtype)
+    made.mask, made.mask_taken = x.mask, x.mask_taken
+    return made

@@ -130,7 +130,8 @@ def keras_step(reference: KerasReference, model: Any, arrays: list[Array], direc
     def step(tensors: Any) -> Any:
         with tf.GradientTape() as tape:
             outputs = flatten(model(tensors, training=True))
-            loss = sum(tf.reduce_sum(outputs[name] * direction) for name, direction in directions.items())
+            wide = {name: tf.cast(outputs[name], "float64") for name in directions}
+            loss = sum(tf.reduce_sum(wide[name] * direction) for name, direction in directions.items())
         return tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     with reference.computing("float64"):
