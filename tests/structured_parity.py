@@ -100,6 +100,7 @@ def difference(path: Path, entry: str, sample: dict[str, Any], arguments: dict[s
         return max(apart(a, b) for a, b in zip(flat(expected), flat(found), strict=True))
     finally:
         keras.backend.set_floatx("float32")
+        keras.utils.clear_session()  # it remembers the dtype
 
 
 def flat(outputs: Any) -> list[Any]:

@@ -140,3 +140,18 @@ def test_programs_that_take_other_parts_of_a_tensor_are_not_the_same(
         blocks.append(translate(read_code(str(path)).graph, has_weights=False))
     with contextlib.nullcontext() if is_same else pytest.raises(NotStructured):
         adopt(*map(ends, blocks))
+
+
+def test_a_constant_stays_beside_an_argument_of_its_name(tmp_path: Path) -> None:
+    code = """
+import keras
+words = 10
+
+def build(words=words):
+    x = keras.Input((words,))
+    return keras.Model(x, keras.layers.Dense(words)(x))
+"""
+    (tmp_path / "model.py").write_text(code)
+    source = k2t.convert(f"{tmp_path / 'model.py'}:build", arguments={"words": 12}).source
+    assert "words = 10\n" in source
+    assert "words: int = words" in source

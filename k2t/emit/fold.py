@@ -78,8 +78,13 @@ class Folder(ast.NodeTransformer):
         return node.body if certain else node.orelse
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """`a[slice(None)]` is `a`."""
+        """`a[slice(None)]` is `a`, `{"a": b}["a"]` is `b`."""
         self.generic_visit(node)
+        if isinstance(node.value, ast.Dict):
+            named = {
+                ast.unparse(key): value for key, value in zip(node.value.keys, node.value.values, strict=True) if key
+            }
+            return named.get(ast.unparse(node.slice), node)
         return node.value if ast.unparse(node.slice) == "slice(None)" else node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:

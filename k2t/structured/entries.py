@@ -53,6 +53,12 @@ def is_variable(script: Script, entry: str) -> bool:
     return bool(script.main.definitions.of(name)) and name not in names
 
 
+def taken_from_data(script: Script, entry: str, given: Collection[str]) -> set[str]:
+    """Of what the caller gives, the names that are no arguments of the function: the file's own values give way."""
+    function = [node for node in script.main.tree.body if isinstance(node, ast.FunctionDef) and node.name == entry]
+    return set(given) - {item.arg for node in function for item in arguments(node)}
+
+
 def until_made(body: list[ast.stmt], name: str) -> list[ast.stmt]:
     """The statements up to the last one that makes a functional model of this name."""
     last = [place for place, node in enumerate(body) if is_model(node) and name in stored(node)]

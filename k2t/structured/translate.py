@@ -24,7 +24,7 @@ from k2t.program import Block, Op, Permutation, Value, values
 from k2t.structured.classes import named, write
 from k2t.structured.comments import Comments
 from k2t.structured.desugar import constants
-from k2t.structured.entries import builder, delegated, held, is_variable, taken
+from k2t.structured.entries import builder, delegated, held, is_variable, taken, taken_from_data
 from k2t.structured.explore import FAILURES, explore, further
 from k2t.structured.file import file_text
 from k2t.structured.frames import Frame, NotStructured, SizeNeeded
@@ -101,7 +101,8 @@ def attempt(
 ) -> Structured:
     """One translation, with what is known from those before."""
     script = Script(path, arguments)
-    fixed = {name: node for name, node in constants(script.main.tree).items() if name not in arguments}
+    outside = taken_from_data(script, entry, arguments)
+    fixed = {name: node for name, node in constants(script.main.tree).items() if name not in outside}
     names = frozenset(fixed)
     recorder = Recorder(script, names, learned)
     for constant, node in fixed.items():  # as they are before any code changes them
