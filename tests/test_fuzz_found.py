@@ -209,6 +209,15 @@ def whole_numbers_in_a_nested_model_of_real_ones(keras: Any) -> Any:
 
 
 @found
+def frames_of_images_inside_frames(keras: Any) -> Any:
+    rows = keras.Input((5, 6, 2))
+    inner = keras.Model(rows, keras.layers.TimeDistributed(keras.layers.Conv1D(2, 3, padding="same"))(rows))
+    x = keras.Input((3, 5, 6, 2))
+    y = keras.layers.TimeDistributed(inner)(x)
+    return keras.Model(x, keras.layers.ConvLSTM2D(1, 3, padding="same", return_sequences=True)(y))
+
+
+@found
 def a_nested_model_behind_all_others_that_does_nothing(keras: Any) -> Any:
     x, y = keras.Input((3,)), keras.Input((4,))
     nothing = keras.Model(x, keras.ops.transpose(x, (0, 1)))

@@ -15,7 +15,6 @@ from k2t.program import (
     Block,
     Device,
     Index,
-    LayoutKind,
     Module,
     Op,
     Pads,
@@ -48,11 +47,11 @@ class Rewriter:
         self.moved: dict[tuple[Value, Order], Value] = {}
         self.flat: dict[Value, tuple[tuple[int | None, ...], Order]] = {}
 
-    def wanted(self, value: Value, node: int, layout: LayoutKind = "any") -> Order:
-        """The order that the label of `node` means for `value`, for an operation of this layout."""
+    def wanted(self, value: Value, node: int, whole: bool = False) -> Order:
+        """The order that the label of `node` means for `value`; `whole` says that an axis of frames is like others."""
         if not self.chosen[node] or value.rank <= 2:
             return tuple(range(value.rank))
-        position = 2 if value in self.labels.frames and layout != "first" else 1
+        position = 2 if value in self.labels.frames and not whole else 1
         return (*range(position), value.rank - 1, *range(position, value.rank - 1))
 
     def run(self, boundary: str, first_ranks: frozenset[int]) -> None:
@@ -76,11 +75,14 @@ class Rewriter:
         for value in values((op.args, op.kwargs)):
             node = self.labels.reads[number, value]
             reads[value] = inside.get(value) or (
-                self.order[value] if sizes_only(op, value) else self.wanted(value, node, op.layout)
+                self.order[value]
+                if sizes_only(op, value)
+                else self.wanted(value, node, op.layout in ("first", "split_frames"))
             )
             replaced[value] = self.permuted(value, reads[value])
         for value in values(op.outputs):
-            self.order[value] = inside.get(value) or self.wanted(value, self.labels.makes[value], op.layout)
+            whole = op.layout in ("first", "merge_frames")
+            self.order[value] = inside.get(value) or self.wanted(value, self.labels.makes[value], whole)
         self.remember_features(op)
         main = next(values((op.args, op.kwargs)), None)
         made = next(values(op.outputs), None)
