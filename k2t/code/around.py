@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from k2t.code.modules import code_text
+from k2t.code.slices import assigned
 from k2t.sources import code_parts
 
 # What kept definitions may import: of the standard library what every release of Python has, and NumPy.
@@ -59,7 +60,7 @@ def definitions(tree: ast.Module) -> dict[str, ast.stmt]:
     """The statements that do no more than to define something, by its name, alone on their lines."""
     rows = Counter(row for node in tree.body for row in {node.lineno, node.end_lineno})
     alone = [node for node in tree.body if rows[node.lineno] == rows[node.end_lineno] == 1]
-    stores = Counter(name for node in tree.body if not isinstance(node, ast.FunctionDef) for name in stored(node))
+    stores = Counter(name for node in tree.body if not isinstance(node, ast.FunctionDef) for name in assigned(node))
     return {
         name: node
         for node in alone
@@ -70,7 +71,7 @@ def definitions(tree: ast.Module) -> dict[str, ast.stmt]:
 def remain(found: dict[str, ast.stmt], imports: Collection[str], tree: ast.Module) -> None:
     """Leave those definitions that stay."""
     needs = {node: reads(node) for node in pieces(tree.body)}
-    variables = {name for node in needs if not isinstance(node, SCOPES) for name in stored(node)}
+    variables = {name for node in needs if not isinstance(node, SCOPES) for name in assigned(node)}
     users: dict[str, set[ast.AST]] = {name: set() for name in found}
     for node, names in needs.items():
         for name in names & found.keys():
@@ -107,11 +108,6 @@ def names_of(tree: ast.Module) -> set[str]:
     found = {node.id for node in nodes if isinstance(node, ast.Name)}
     found |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     return found | {(node.asname or node.name).split(".")[0] for node in nodes if isinstance(node, ast.alias)}
-
-
-def stored(node: ast.AST) -> set[str]:
-    """The variables that a piece of code assigns."""
-    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
 
 
 def imported(node: ast.stmt) -> Iterator[tuple[str, str]]:
@@ -172,7 +168,7 @@ def is_literal(node: ast.expr) -> bool:
 def reads(node: ast.AST) -> set[str]:
     """The names from elsewhere that a piece of code reads; Keras's, where it imports what may not be imported."""
     nodes = [*ast.walk(node)]
-    own = stored(node) | {item.arg for item in nodes if isinstance(item, ast.arg)} | set(dir(builtins))
+    own = assigned(node) | {item.arg for item in nodes if isinstance(item, ast.arg)} | set(dir(builtins))
     own |= {item.name for item in nodes if isinstance(item, ast.FunctionDef | ast.ClassDef)}
     own |= {item.name for item in nodes if isinstance(item, ast.ExceptHandler) and item.name}
     inner = [item for item in nodes if isinstance(item, ast.Import | ast.ImportFrom)]

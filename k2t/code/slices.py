@@ -63,6 +63,11 @@ class Definitions:
         return sorted(wanted)
 
 
+def assigned(node: ast.AST) -> set[str]:
+    """The variables that a piece of syntax assigns."""
+    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
+
+
 def free(node: ast.AST) -> set[str]:
     """The names that a statement takes from its file: those that its functions bind themselves are left out."""
     if isinstance(node, ast.Name):
@@ -75,9 +80,7 @@ def free(node: ast.AST) -> set[str]:
             name for part in body for item in ast.walk(part) if isinstance(item, ast.Global) for name in item.names
         }
         for part in body:
-            own |= {
-                item.id for item in ast.walk(part) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
-            }
+            own |= assigned(part)
         decorators = getattr(node, "decorator_list", [])
         around = set().union(
             *(free(item) for item in [*node.args.defaults, *filter(None, node.args.kw_defaults), *decorators])

@@ -49,9 +49,13 @@ def helpers_in(path: Path) -> dict[str, Helper]:
 
 def helper(text: str, node: ast.stmt, name: str) -> Helper:
     """The statement of a file that defines this name."""
-    used = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
     base = ast.unparse(node.bases[0]) if isinstance(node, ast.ClassDef) and node.bases else ""
-    return Helper(segment(text, node), frozenset(used - {name}), base)
+    return Helper(segment(text, node), frozenset(names_in(node) - {name}), base)
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """Every name in a text."""
+    return {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
 
 
 def bases(name: str) -> list[str]:

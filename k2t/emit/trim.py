@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from itertools import chain
 
-from k2t.emit.copied import defined
+from k2t.emit.copied import defined, names_in
 from k2t.emit.fold import fold, is_constant
 from k2t.emit.usage import Call, Function, Usage, is_of_library, is_stored, methods
 
@@ -44,11 +44,6 @@ def reached(module: ast.Module, user: ast.Module) -> set[str]:
         found |= more
         more = set().union(*(uses[name] for name in more & uses.keys())) - found
     return found
-
-
-def names_in(node: ast.AST) -> set[str]:
-    """Every name in a text."""
-    return {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
 
 
 def texts(module: ast.Module) -> list[str]:
@@ -86,20 +81,24 @@ def drop_parameters(function: Function, nodes: list[ast.FunctionDef], calls: lis
     for name, default in parameters(nodes[0], function).items() if alike else ():
         values = [arguments.get(name, default) for _, arguments in given]
         may_go = all(call.sure or name not in arguments for call, arguments in given)
-        constant = values[0] if all(value and is_constant(value) for value in values) else None
-        if not may_go or any(stored(node)[name] for node in nodes):
+        constant = common_constant(values)
+        is_read = any(reads(node, name) for node in nodes)
+        if not may_go or any(stored(node)[name] for node in nodes) or (is_read and constant is None):
             continue
-        if (constant and len({ast.unparse(value) for value in values if value}) == 1) or not any(
-            reads(node, name) for node in nodes
-        ):
-            dropped.append(name)
-            for call, arguments in given:
-                remove_argument(call.node, arguments.get(name))
-            for node in nodes:
-                remove_parameter(node, name)
-                if constant:
-                    replace(node, name, constant)
+        dropped.append(name)
+        for call, arguments in given:
+            remove_argument(call.node, arguments.get(name))
+        for node in nodes:
+            remove_parameter(node, name)
+            if constant:
+                replace(node, name, constant)
     return dropped
+
+
+def common_constant(values: Sequence[ast.expr | None]) -> ast.expr | None:
+    """The constant that all of these are, if they are one."""
+    texts = {ast.unparse(value) if value and is_constant(value) else None for value in values}
+    return values[0] if len(texts) == 1 and None not in texts else None
 
 
 def parameters(node: ast.FunctionDef, function: Function) -> dict[str, ast.expr | None]:

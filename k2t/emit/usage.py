@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from k2t.emit.copied import bases
+
 Function = tuple[
     str, str
 ]  # the class at the top of its family, or "", and the name; of a constructor, the class itself
@@ -53,11 +55,7 @@ class Usage:
 
     def line(self, name: str) -> list[str]:
         """A class and the helpers from which it is derived."""
-        found = []
-        while name in self.classes:
-            found.append(name)
-            name = next((ast.unparse(base) for base in self.classes[name].bases), "")
-        return found
+        return [item for item in bases(name) if item in self.classes]
 
     def function(self, owner: str, name: str) -> Function:
         """What a method belongs to."""
@@ -85,8 +83,7 @@ class Usage:
             case ast.Attribute(ast.Name("self"), name) if owner:
                 found = self.function(owner, name)
             case ast.Attribute(ast.Call(ast.Name("super")), name) if owner:
-                base = ast.unparse(self.classes[owner].bases[0])
-                if base in self.classes:
+                for base in self.line(owner)[1:2]:
                     found = self.constructor(base) if name == "__init__" else self.function(base, name)
         return found if found in self.defined else None
 

@@ -73,12 +73,8 @@ class Rewriter:
         replaced: dict[Value, Value] = {}
         inside = border(op)
         for value in values((op.args, op.kwargs)):
-            node = self.labels.reads[number, value]
-            reads[value] = inside.get(value) or (
-                self.order[value]
-                if sizes_only(op, value)
-                else self.wanted(value, node, op.layout in ("first", "split_frames"))
-            )
+            wanted = self.wanted(value, self.labels.reads[number, value], op.layout in ("first", "split_frames"))
+            reads[value] = inside.get(value) or (self.order[value] if sizes_only(op, value) else wanted)
             replaced[value] = self.permuted(value, reads[value])
         for value in values(op.outputs):
             whole = op.layout in ("first", "merge_frames")

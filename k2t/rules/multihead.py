@@ -17,6 +17,9 @@ from k2t.rules.builder import Builder
 from k2t.rules.masks import live_mask
 from k2t.rules.normalization import inverse, permuted
 
+# The projections that PyTorch's modules make in one product.
+JOINED = ("query", "key", "value")
+
 
 @dataclass(frozen=True)
 class Heads:
@@ -91,22 +94,27 @@ def joined(*arrays: Array) -> Array:
     return np.concatenate([flat(array) for array in arrays])
 
 
+def joined_bias_and_output(b: Builder, made: Projections, joint: str, output: str) -> dict[str, Weight | None]:
+    """One bias for queries, keys and values, named `joint`, and the weights of the layer `output`."""
+    biases = [bias for name in JOINED if (bias := made[name][1])]
+    kernel, bias = made["output"]
+    return {
+        joint: b.weight(*biases, transform=joined) if biases else None,
+        f"{output}.weight": b.weight(kernel, transform=out_of_heads),
+        f"{output}.bias": b.weight(bias, transform=flat) if bias else None,
+    }
+
+
 def torch_module(b: Builder, made: Projections, heads: Heads, features: tuple[int, int, int]) -> Module:
     """nn.MultiheadAttention."""
-    first = [made[name] for name in ("query", "key", "value")]
+    kernels = [made[name][0] for name in JOINED]
     weights: dict[str, Weight | None] = {}
     if len(set(features)) == 1:
-        weights["in_proj_weight"] = b.weight(*(kernel for kernel, _ in first), transform=stacked)
+        weights["in_proj_weight"] = b.weight(*kernels, transform=stacked)
     else:
-        for name, (kernel, _) in zip("qkv", first, strict=True):
+        for name, kernel in zip("qkv", kernels, strict=True):
             weights[f"{name}_proj_weight"] = b.weight(kernel, transform=into_heads)
-    biases = [bias for _, bias in first if bias]
-    kernel, bias = made["output"]
-    weights |= {
-        "in_proj_bias": b.weight(*biases, transform=joined) if biases else None,
-        "out_proj.weight": b.weight(kernel, transform=out_of_heads),
-        "out_proj.bias": b.weight(bias, transform=flat) if bias else None,
-    }
+    weights |= joined_bias_and_output(b, made, "in_proj_bias", "out_proj")
     options: dict[str, Any] = {"dropout": heads.dropout} if heads.dropout else {}
     options |= {} if heads.bias else {"bias": False}
     options |= {} if len(set(features)) == 1 else {"kdim": features[1], "vdim": features[2]}
@@ -115,15 +123,8 @@ def torch_module(b: Builder, made: Projections, heads: Heads, features: tuple[in
 
 def self_attention(b: Builder, made: Projections, heads: Heads, features: int) -> Module:
     """The local class for queries, keys and values that are made of one tensor."""
-    first = [made[name] for name in ("query", "key", "value")]
-    biases = [bias for _, bias in first if bias]
-    kernel, bias = made["output"]
-    weights = {
-        "qkv.weight": b.weight(*(kernel for kernel, _ in first), transform=stacked),
-        "qkv.bias": b.weight(*biases, transform=joined) if biases else None,
-        "proj.weight": b.weight(kernel, transform=out_of_heads),
-        "proj.bias": b.weight(bias, transform=flat) if bias else None,
-    }
+    weights: dict[str, Weight | None] = {"qkv.weight": b.weight(*(made[name][0] for name in JOINED), transform=stacked)}
+    weights |= joined_bias_and_output(b, made, "qkv.bias", "proj")
     options: dict[str, Any] = {} if heads.bias else {"bias": False}
     options |= {"dropout": heads.dropout} if heads.dropout else {}
     return b.module("SelfAttention", features, heads.query, heads.key_size, weights=weights, **options)

@@ -11,6 +11,7 @@ from typing import Any
 from k2t.code.entry import resolve, split
 from k2t.code.objects import Thing
 from k2t.code.script import Script
+from k2t.code.slices import assigned
 from k2t.graph import Input, map_structure
 from k2t.program import Value
 from k2t.rules.custom.objects import CustomClass, Method
@@ -20,7 +21,6 @@ from k2t.structured.frames import Caller, Frame, NotStructured, arguments, defau
 from k2t.structured.makers import KERAS, of_class
 from k2t.structured.objects import detached, is_literal, only
 from k2t.structured.sequential import called, functional, sequential_functions
-from k2t.structured.texts import assigned as stored
 from k2t.symbols import number
 
 
@@ -35,7 +35,7 @@ def builder(script: Script, entry: str, fixed: list[ast.Assign], outside: Collec
     found = script.main.tree.body
     if is_variable(script, entry):
         body = [found[place] for place in script.main.definitions.needed(name)]
-        body = until_made([node for node in body if not stored(node) or not stored(node) <= set(outside)], name)
+        body = until_made([node for node in body if not assigned(node) or not assigned(node) <= set(outside)], name)
         function = Closure(wrapped(body, script.main.path.stem, name, fixed), Scope(script.main))
     else:
         function = closure_of(resolve(script, name))
@@ -61,7 +61,7 @@ def taken_from_data(script: Script, entry: str, given: Collection[str]) -> set[s
 
 def until_made(body: list[ast.stmt], name: str) -> list[ast.stmt]:
     """The statements up to the last one that makes a functional model of this name."""
-    last = [place for place, node in enumerate(body) if is_model(node) and name in stored(node)]
+    last = [place for place, node in enumerate(body) if is_model(node) and name in assigned(node)]
     return body[: last[-1] + 1] if last else body
 
 
@@ -77,7 +77,7 @@ def held(script: Script, name: str) -> bool:
 
 def taking(function: ast.FunctionDef, outside: Collection[str]) -> ast.FunctionDef:
     """The function with those of these variables that it reads as arguments, in front of its own."""
-    own = {item.arg for item in arguments(function)} | stored(function)
+    own = {item.arg for item in arguments(function)} | assigned(function)
     read = {item.id for item in ast.walk(function) if isinstance(item, ast.Name)}
     made = copy.copy(function)
     made.args = copy.copy(function.args)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from k2t.emit.copied import copied, index
+from k2t.emit.copied import copied, index, names_in
 from k2t.emit.file import format_code, imports, loading
 from k2t.emit.trim import trimmed
 
@@ -22,6 +22,6 @@ def file_text(parts: Sequence[str], name: str, arguments: Mapping[str, Any] | No
     given = ", ".join(f"{key}={value!r}" for key, value in (arguments or {}).items())
     load = "" if arguments is None else loading(name, "all").replace(f"{name}()", f"{name}({given})")
     text = "\n\n\n".join(filter(None, [*parts, load]))
-    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    body = "\n\n\n".join([*trimmed(copied(used & index().keys()), text), text])
+    used = names_in(ast.parse(text)) & index().keys()
+    body = "\n\n\n".join([*trimmed(copied(used), text), text])
     return format_code(f"{imports(body)}\n\n{body}")

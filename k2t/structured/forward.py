@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import Any, TypeVar
 
+from k2t.code.slices import assigned
 from k2t.emit.syntax import BINARY, COMPARE, UNARY
 from k2t.lower.names import Namespace
 from k2t.program import Value
@@ -25,7 +26,7 @@ from k2t.structured.projection import (
     zipped,
 )
 from k2t.structured.templates import Group, In, Key, Made, Moved, Of, Own, Step, Text
-from k2t.structured.texts import assigned, singular, variables_of
+from k2t.structured.texts import singular, variables_of
 
 Part = TypeVar("Part", In, Made)
 

@@ -61,9 +61,8 @@ class Numbers(Interpreter):
         table = node.value.id if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) else ""
         if table and self.is_shape(table):
             return value
-        if (
-            table and self.is_own(table) and isinstance(value, Symbolic)
-        ):  # `widths[-1]` is another item of a longer tuple
+        # `widths[-1]` is another item of a longer tuple
+        if table and self.is_own(table) and isinstance(value, Symbolic):
             return symbol(number(value), ast.unparse(node), value.deps)
         if isinstance(value, bool | Symbolic) or not isinstance(value, int | float):
             return value

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
+from k2t.code.slices import assigned
 from k2t.lower.names import RESERVED, Namespace, identifier, snake_case
 from k2t.program import Block, Module, Op, Value, values
 from k2t.structured.frames import Event, Frame, NotStructured, arguments
@@ -27,7 +28,7 @@ from k2t.structured.templates import (
     paths,
     unified,
 )
-from k2t.structured.texts import assigned, plural, text_of, variables_of
+from k2t.structured.texts import plural, text_of, variables_of
 from k2t.symbols import Symbolic, code_of, number, symbol
 
 # Modules without state whose function is the shorter way to write them, where their options are constants.
@@ -105,9 +106,7 @@ class Plan:
         self.class_name = ""
         self.callees: dict[ast.FunctionDef, Plan] = {}
         self.orders: tuple[tuple[int, ...], ...] = ()
-        self.local = {item.arg for item in arguments(self.node)} | {
-            item.id for item in ast.walk(self.node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
-        }
+        self.local = {item.arg for item in arguments(self.node)} | assigned(self.node)
         self.parents = {child: node for node in ast.walk(self.node) for child in ast.iter_child_nodes(node)}
 
     def read(self, callees: dict[ast.FunctionDef, Plan]) -> None:

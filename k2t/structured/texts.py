@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import Any
 
@@ -31,11 +30,6 @@ def variables_of(structure: Any) -> set[str]:
     if isinstance(structure, dict):
         return variables_of(tuple(structure.values()))
     return set().union(*(variables_of(item) for item in structure)) if isinstance(structure, tuple) else set()
-
-
-def assigned(node: ast.AST) -> set[str]:
-    """The variables that a piece of syntax assigns."""
-    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
 
 
 def plural(word: str) -> str:
